@@ -1,0 +1,236 @@
+//! Effects are data: what a step asks of the outside world, what comes back, and how it can fail.
+//!
+//! An effect holds absolute values (amounts, `expires_at`), so that a retry asks for the same thing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{CheckoutId, HandleId, MagicLinkId, PageId},
+    money::Money,
+    stripe,
+    timestamp::Timestamp,
+};
+
+/// Something that leaves the house, or that is too big for a step.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Effect {
+    /// Create an Express account. <https://docs.stripe.com/api/accounts/create>
+    CreateAccount {
+        /// Whose.
+        handle: HandleId,
+        /// ISO 3166 two-letter country; Stripe's default (the platform's) when absent.
+        country: Option<String>,
+    },
+    /// Mint a single-use onboarding link. <https://docs.stripe.com/api/account_links/create>
+    CreateAccountLink {
+        /// `acct_…`
+        account: String,
+        /// Where Stripe sends the creator afterwards, and when the link is used up.
+        urls: OnboardingUrls,
+    },
+    /// Read an account as it is now.
+    RetrieveAccount {
+        /// `acct_…`
+        account: String,
+    },
+    /// Create a Checkout Session with a destination charge. <https://docs.stripe.com/connect/destination-charges>
+    CreateCheckoutSession(Box<SessionRequest>),
+    /// Read a session as it is now.
+    RetrieveCheckoutSession {
+        /// `cs_…`
+        session: String,
+    },
+    /// Expire an open session; a session that is no longer open is read instead.
+    ExpireCheckoutSession {
+        /// `cs_…`
+        session: String,
+    },
+    /// Give a whole payment back, with the transfer and the platform's fee.
+    /// <https://docs.stripe.com/api/refunds/create>
+    CreateRefund {
+        /// `pi_…`
+        payment_intent: String,
+        /// Minor units to give back.
+        amount: i64,
+        /// Whether the platform's fee goes back too. Stripe refuses the question when there was no fee.
+        fee: FeeReturn,
+    },
+    /// Send a mail, once as far as SMTP allows.
+    SendMail(Mail),
+    /// Tell the outside that a page is on sale, or no longer.
+    SyncMarker {
+        /// Which page.
+        page: PageId,
+        /// The page's version that the marker speaks of.
+        version: i32,
+        /// On sale, or not.
+        marker: Marker,
+    },
+    /// Local: fold the new ledger transactions of a handle into its earnings.
+    RollUp {
+        /// Whose.
+        handle: HandleId,
+    },
+}
+
+/// Where Stripe sends the creator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OnboardingUrls {
+    /// After the form.
+    pub return_url: String,
+    /// When the link was used or has expired.
+    pub refresh_url: String,
+}
+
+/// All that Stripe needs to know of a purchase.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SessionRequest {
+    /// The purchase.
+    pub checkout: CheckoutId,
+    /// The connected account that gets the creator's part.
+    pub account: String,
+    /// The line on the payment page.
+    pub title: String,
+    /// What the buyer pays.
+    pub price: Money,
+    /// The platform's part, minor units.
+    pub fee: i64,
+    /// Prefilled on the payment page; the signed-in visitor gets the entitlement whatever is typed there.
+    pub email: String,
+    /// Where the buyer goes after paying.
+    pub success_url: String,
+    /// Where the buyer goes without paying.
+    pub cancel_url: String,
+    /// When the session closes by itself.
+    pub expires_at: Timestamp,
+}
+
+/// Whether the application fee is given back with a refund.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeeReturn {
+    /// In proportion.
+    Returned,
+    /// There was none.
+    NoFee,
+}
+
+/// Every mail that Sluice sends. The performer looks up the address and the words; no mail address and no
+/// secret is kept in an effect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Mail {
+    /// The link and code to sign in with.
+    MagicLink(MagicLinkId),
+    /// A purchase was settled.
+    Receipt(CheckoutId),
+    /// A second payment for the same page was given back.
+    DuplicateRefunded(CheckoutId),
+}
+
+/// Whether a page is on sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum Marker {
+    /// On sale.
+    Published,
+    /// No longer.
+    Unpublished,
+}
+
+/// What an effect came to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The account exists.
+    AccountCreated {
+        /// `acct_…`
+        account: String,
+    },
+    /// The link was minted.
+    AccountLinkCreated {
+        /// Single use, and a secret.
+        url: String,
+        /// A few minutes after.
+        expires_at: Timestamp,
+    },
+    /// The account as it is.
+    AccountRetrieved(stripe::Account),
+    /// The session is open.
+    SessionCreated {
+        /// `cs_…`
+        session: String,
+        /// Where the buyer pays.
+        url: String,
+    },
+    /// The session as it is.
+    SessionRetrieved(stripe::Session),
+    /// The refund was accepted.
+    RefundCreated(stripe::Refund),
+    /// The mail server took it.
+    MailSent,
+    /// The outside knows.
+    MarkerSynced,
+    /// The earnings include that many more ledger transactions.
+    RolledUp {
+        /// How many were folded.
+        transactions: i64,
+    },
+    /// It will not happen.
+    Failed(Failure),
+}
+
+/// Why an effect will not happen: a permanent answer, or an operator's decision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable and short: Stripe's error code, or `discarded`.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+}
+
+/// The queues of the outbox: one for each kind of work, so that slow mail never holds up Stripe.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::EnumIter,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum Queue {
+    /// Calls to Stripe.
+    Stripe,
+    /// Mail.
+    Mail,
+    /// Markers to the outside.
+    Marker,
+    /// Work on our own database, done and answered in one transaction.
+    Local,
+}
+
+impl Effect {
+    /// The queue that performs it.
+    pub fn queue(&self) -> Queue {
+        match self {
+            Self::CreateAccount { .. }
+            | Self::CreateAccountLink { .. }
+            | Self::RetrieveAccount { .. }
+            | Self::CreateCheckoutSession(_)
+            | Self::RetrieveCheckoutSession { .. }
+            | Self::ExpireCheckoutSession { .. }
+            | Self::CreateRefund { .. } => Queue::Stripe,
+            Self::SendMail(_) => Queue::Mail,
+            Self::SyncMarker { .. } => Queue::Marker,
+            Self::RollUp { .. } => Queue::Local,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Messages to runs: every event of every machine, with the subject it is about.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    checkout::{self, Checkout},
+    connect_onboarding::{self, ConnectOnboarding},
+    earnings_rollup::{self, EarningsRollup},
+    id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
+    magic_link::{self, MagicLink},
+    page_publish::{self, PagePublish},
+    workflow::Workflow,
+};
+
+/// An event on its way to a run, which begins with it if it does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// To a purchase.
+    Checkout(CheckoutId, checkout::Event),
+    /// To the onboarding of a handle.
+    ConnectOnboarding(HandleId, connect_onboarding::Event),
+    /// To the rollup of a handle.
+    EarningsRollup(HandleId, earnings_rollup::Event),
+    /// To a magic link.
+    MagicLink(MagicLinkId, magic_link::Event),
+    /// To the publishing of a page.
+    PagePublish(PageId, page_publish::Event),
+}
+
+impl Message {
+    /// The machine's name.
+    pub fn workflow(&self) -> &'static str {
+        match self {
+            Self::Checkout(..) => Checkout::NAME,
+            Self::ConnectOnboarding(..) => ConnectOnboarding::NAME,
+            Self::EarningsRollup(..) => EarningsRollup::NAME,
+            Self::MagicLink(..) => MagicLink::NAME,
+            Self::PagePublish(..) => PagePublish::NAME,
+        }
+    }
+
+    /// The id of what the run is about.
+    pub fn subject(&self) -> Uuid {
+        match self {
+            Self::Checkout(id, _) => id.0,
+            Self::ConnectOnboarding(id, _) | Self::EarningsRollup(id, _) => id.0,
+            Self::MagicLink(id, _) => id.0,
+            Self::PagePublish(id, _) => id.0,
+        }
+    }
+
+    /// The run that the message goes to.
+    pub fn run(&self) -> RunId {
+        RunId::of(self.workflow(), self.subject())
+    }
+
+    /// The event as the inbox keeps it.
+    pub fn event_json(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Checkout(_, event) => serde_json::to_string(event),
+            Self::ConnectOnboarding(_, event) => serde_json::to_string(event),
+            Self::EarningsRollup(_, event) => serde_json::to_string(event),
+            Self::MagicLink(_, event) => serde_json::to_string(event),
+            Self::PagePublish(_, event) => serde_json::to_string(event),
+        }
+    }
+}

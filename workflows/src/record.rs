@@ -1,0 +1,260 @@
+//! Records are data: what a step writes in the same transaction as its state, exactly once.
+//!
+//! A record never fails on data. One that can lose a race says so to the loser's run, as an event.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    effect::Marker,
+    id::{CheckoutId, HandleId, MagicLinkId, PageId, SessionId, VisitorId},
+    ledger::Transaction,
+    message::Message,
+    stripe,
+    timestamp::Timestamp,
+};
+
+/// Something to write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// Post a ledger transaction, once for each key, and queue it for the rollup.
+    Ledger(Transaction),
+    /// Give a visitor access to a page. Where another grant stands, that one stays, and this run's checkout
+    /// hears [`GrantLost`](crate::checkout::Event::GrantLost).
+    Grant(Grant),
+    /// Bring the purchase's row up to date.
+    Checkout(CheckoutUpdate),
+    /// Bring the connect account's row up to date.
+    ConnectAccount(Box<ConnectAccountUpdate>),
+    /// From now on, events about this Stripe object go to this run.
+    StripeObject(String),
+    /// How far the page's marker is.
+    Marker(MarkerUpdate),
+    /// Sign a visitor in; the visitor comes into being with the first sign-in.
+    VisitorSession(VisitorSession),
+    /// Something that a person must decide, once for each key.
+    OperatorCase(OperatorCase),
+    /// A message to another run: an inbox row in the same transaction.
+    Send(Message),
+}
+
+/// Access to a page.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Grant {
+    /// Which page.
+    pub page: PageId,
+    /// Whose access.
+    pub visitor: VisitorId,
+    /// The purchase that it comes from.
+    pub checkout: CheckoutId,
+    /// On what grounds.
+    pub kind: GrantKind,
+}
+
+/// On what grounds a visitor has access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum GrantKind {
+    /// Paid for.
+    Paid,
+    /// A page that is free for those who sign in, or a price of zero.
+    Free,
+}
+
+/// Changes of a purchase's row; absent fields stay.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckoutUpdate {
+    /// Which.
+    pub checkout: CheckoutId,
+    /// What the API calls the state.
+    pub status: CheckoutStatus,
+    /// `cs_…`
+    pub session: Option<String>,
+    /// Where the buyer pays.
+    pub url: Option<String>,
+    /// `pi_…`
+    pub payment_intent: Option<String>,
+    /// Why it failed, or waits for a person: a short code.
+    pub reason: Option<String>,
+}
+
+/// What the API calls a checkout's state.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum CheckoutStatus {
+    /// The buyer may pay.
+    Open,
+    /// The money is on its way.
+    Processing,
+    /// Paid and posted.
+    Settled,
+    /// Closed without a payment.
+    Expired,
+    /// The payment or the session failed.
+    Failed,
+    /// What was paid differs from what was agreed; a person decides.
+    InReview,
+    /// Given back in full.
+    Refunded,
+}
+
+/// The connect account's row, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ConnectAccountUpdate {
+    /// Whose.
+    pub handle: HandleId,
+    /// What the API calls the state. `None` leaves it.
+    pub status: Option<ConnectStatus>,
+    /// What was last retrieved. `None` leaves the facts as they are.
+    pub account: Option<stripe::Account>,
+    /// `acct_…`, as soon as it is known.
+    pub account_id: Option<String>,
+    /// What becomes of the single-use link.
+    pub link: LinkChange,
+    /// Why the account or the link could not be made. Every later update clears it.
+    pub failure: Option<String>,
+}
+
+/// What becomes of the single-use onboarding link in the row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkChange {
+    /// It stays, until it expires.
+    Keep,
+    /// It is dropped.
+    Drop,
+    /// A fresh one.
+    Set(OnboardingLink),
+}
+
+/// A single-use onboarding link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OnboardingLink {
+    /// A secret: whoever opens it acts as the creator.
+    pub url: String,
+    /// A few minutes after it was minted.
+    pub expires_at: Timestamp,
+}
+
+/// What the API calls the state of a connect account.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConnectStatus {
+    /// Nothing was begun, or it failed.
+    NotStarted,
+    /// The creator has the form to fill in.
+    Onboarding,
+    /// Stripe is checking.
+    PendingVerification,
+    /// May sell.
+    Connected,
+    /// May not sell until something is mended.
+    Restricted,
+    /// Refused by Stripe for good.
+    Rejected,
+    /// The creator took the access back.
+    Disconnected,
+}
+
+/// How far the outside knows about a page.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MarkerUpdate {
+    /// Which page.
+    pub page: PageId,
+    /// The version that the outside was told.
+    pub version: i32,
+    /// What it was told.
+    pub marker: Marker,
+    /// How far that is.
+    pub sync: SyncStatus,
+}
+
+/// How far a marker is.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum SyncStatus {
+    /// On its way.
+    Syncing,
+    /// The outside knows.
+    Synced,
+    /// The outside refused it.
+    Failed,
+}
+
+/// A signed-in browser.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct VisitorSession {
+    /// The link that was used.
+    pub link: MagicLinkId,
+    /// The new session.
+    pub session: SessionId,
+    /// The visitor to create, should the address be new.
+    pub visitor: VisitorId,
+    /// The keyed hash of the cookie's token, hexadecimal.
+    pub token_hash: String,
+    /// 30 days on.
+    pub expires_at: Timestamp,
+}
+
+/// Something that a person must decide.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OperatorCase {
+    /// What kind of thing.
+    pub kind: CaseKind,
+    /// One case for each kind and key: a Stripe id.
+    pub key: String,
+    /// What happened, and what to do.
+    pub detail: String,
+}
+
+/// Kinds of operator cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum CaseKind {
+    /// What was paid is not what was agreed.
+    AmountMismatch,
+    /// The duplicate's money could not be given back.
+    DuplicateNotRefunded,
+    /// Stripe reported a fee in another currency than the sale's.
+    FeeCurrency,
+    /// An event of Stripe's that no run knows.
+    UnmatchedWebhook,
+}

@@ -1,0 +1,116 @@
+//! What Sluice takes over from Stripe's objects: the few facts that machines decide on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{money::Currency, timestamp::Timestamp};
+
+/// A Checkout Session as Stripe reported it, in a webhook or when it was retrieved.
+/// <https://docs.stripe.com/api/checkout/sessions/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Session {
+    /// `cs_…`
+    pub id: String,
+    /// What came of it so far.
+    pub outcome: Outcome,
+}
+
+/// What came of a Checkout Session: its `status` and `payment_status` read together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The buyer has not finished.
+    Open,
+    /// Complete, but the money is still on its way (a delayed payment method).
+    Unpaid,
+    /// The money is there.
+    Paid(Payment),
+    /// A delayed payment failed after the session was complete.
+    PaymentFailed,
+    /// Expired without a payment.
+    Expired,
+}
+
+/// A payment that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Payment {
+    /// `pi_…`
+    pub intent: String,
+    /// Minor units that the buyer paid.
+    pub amount: i64,
+    /// What was paid in.
+    pub currency: Currency,
+}
+
+/// A connected account as it was retrieved.
+/// <https://docs.stripe.com/api/accounts/object>
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Account {
+    /// `acct_…`
+    pub id: String,
+    /// May take charges.
+    pub charges_enabled: bool,
+    /// May be paid out.
+    pub payouts_enabled: bool,
+    /// Has been through the onboarding form.
+    pub details_submitted: bool,
+    /// The `transfers` capability is active: destination charges can pay this account.
+    pub transfers_active: bool,
+    /// What Stripe still wants.
+    pub requirements: Requirements,
+}
+
+/// `account.requirements`.
+/// <https://docs.stripe.com/connect/handling-api-verification>
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Requirements {
+    /// Fields due by the deadline.
+    pub currently_due: Vec<String>,
+    /// Fields whose deadline passed.
+    pub past_due: Vec<String>,
+    /// Fields that Stripe is checking.
+    pub pending_verification: Vec<String>,
+    /// When capabilities are lost if `currently_due` stays open.
+    pub current_deadline: Option<Timestamp>,
+    /// Why the account is disabled: an open set; `rejected.…` is final.
+    pub disabled_reason: Option<String>,
+}
+
+/// A refund as Stripe reported it.
+/// <https://docs.stripe.com/api/refunds/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Refund {
+    /// `re_…`
+    pub id: String,
+    /// Minor units given back to the buyer.
+    pub amount: i64,
+    /// Whether the money is on its way.
+    pub status: RefundStatus,
+}
+
+/// `refund.status`, with `requires_action` counted as pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// On its way.
+    Pending,
+    /// Given back.
+    Succeeded,
+    /// Could not be given back.
+    Failed,
+    /// Called off before it happened.
+    Canceled,
+}
+
+/// The balance transaction of a charge, from which the processor's fee and the date of availability come.
+/// <https://docs.stripe.com/api/balance_transactions/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BalanceTransaction {
+    /// `txn_…`
+    pub id: String,
+    /// Minor units that the processor kept.
+    pub fee: i64,
+    /// The currency of the fee: that of the platform's balance.
+    pub currency: Currency,
+    /// When the money can be paid out.
+    pub available_on: Timestamp,
+}

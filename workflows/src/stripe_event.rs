@@ -1,0 +1,235 @@
+//! What an event of Stripe's means, and to which run: read from the few fields that matter.
+//!
+//! An event about an object that Sluice made carries the run in the object's metadata, so that it can be
+//! routed even before the call that made the object has returned. Metadata is believed on the platform's
+//! own objects only; a connected account's events are routed by the account.
+
+use serde::Deserialize;
+
+use crate::{
+    checkout, connect_onboarding,
+    id::{CheckoutId, HandleId},
+    message::Message,
+    money::Currency,
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+};
+
+/// Metadata key that holds the checkout's id on sessions, payment intents, charges and refunds.
+pub const CHECKOUT: &str = "sluice_checkout";
+/// Metadata key that holds the handle's id on connected accounts.
+pub const HANDLE: &str = "sluice_handle";
+/// Metadata key that holds the id of the effect that made an object, by which a lost answer is found again.
+pub const EFFECT: &str = "sluice_effect";
+
+/// The envelope of an event. <https://docs.stripe.com/api/events/object>
+#[derive(Clone, Debug, Deserialize)]
+pub struct Envelope {
+    /// `evt_…`: an event is delivered more than once under the same id.
+    pub id: String,
+    /// `checkout.session.completed` and so on.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether real money is meant.
+    #[serde(default)]
+    pub livemode: bool,
+    /// The connected account that the event is about, on the connect endpoint.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// What changed.
+    pub data: Data,
+}
+
+/// `event.data`
+#[derive(Clone, Debug, Deserialize)]
+pub struct Data {
+    /// The object as it was when the event was made.
+    pub object: Object,
+}
+
+/// The fields of any object that matter here; those that an object does not have are absent.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Object {
+    /// `cs_…`, `re_…`, `acct_…`; some objects have none.
+    #[serde(default)]
+    pub id: Option<String>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+    #[serde(default)]
+    payment_status: Option<String>,
+    #[serde(default)]
+    payment_intent: Option<Reference>,
+    #[serde(default)]
+    amount_total: Option<i64>,
+    #[serde(default)]
+    amount: Option<i64>,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    status: Option<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    sluice_checkout: Option<String>,
+    #[serde(default)]
+    sluice_handle: Option<String>,
+}
+
+/// An id, or the object itself where it was expanded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Reference {
+    Id(String),
+    Object { id: String },
+}
+
+impl Reference {
+    fn id(&self) -> &str {
+        match self {
+            Self::Id(id) | Self::Object { id } => id,
+        }
+    }
+}
+
+/// What is to be done with an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// It goes to this run.
+    For(Message),
+    /// It goes to the run that knows this Stripe object; `Unrouted` says what the run is to hear.
+    About(String, Unrouted),
+    /// No machine listens to this kind of event.
+    Nothing,
+    /// The event has not the fields that its type promises.
+    Malformed(String),
+}
+
+/// An event whose run is not known from the event itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unrouted {
+    /// For a checkout.
+    Checkout(checkout::Event),
+    /// For an onboarding.
+    ConnectOnboarding(connect_onboarding::Event),
+}
+
+impl Unrouted {
+    /// The event as the inbox keeps it.
+    pub fn event_json(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Checkout(event) => serde_json::to_string(event),
+            Self::ConnectOnboarding(event) => serde_json::to_string(event),
+        }
+    }
+}
+
+/// Which of the two endpoints an event came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The platform's own objects.
+    Platform,
+    /// Connected accounts.
+    Connect,
+}
+
+/// Reads an event.
+pub fn meaning(endpoint: Endpoint, envelope: &Envelope) -> Meaning {
+    match endpoint {
+        Endpoint::Platform => platform(envelope),
+        Endpoint::Connect => connect(envelope),
+    }
+}
+
+fn platform(envelope: &Envelope) -> Meaning {
+    let object = &envelope.data.object;
+    let outcome = match envelope.kind.as_str() {
+        "checkout.session.completed" if object.payment_status.as_deref() == Some("unpaid") => {
+            Outcome::Unpaid
+        }
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            match payment(object) {
+                Ok(payment) => Outcome::Paid(payment),
+                Err(missing) => return Meaning::Malformed(missing),
+            }
+        }
+        "checkout.session.async_payment_failed" => Outcome::PaymentFailed,
+        "checkout.session.expired" => Outcome::Expired,
+        "refund.created" | "refund.updated" | "refund.failed" => return refund(object),
+        // Accounts are ours to read, whichever endpoint reports them.
+        "account.updated" => {
+            return account(
+                object.id.as_deref(),
+                object,
+                connect_onboarding::Event::AccountChanged,
+            );
+        }
+        _ => return Meaning::Nothing,
+    };
+    let Some(id) = object.id.clone() else {
+        return Meaning::Malformed("data.object.id is missing".to_owned());
+    };
+    routed(object, checkout::Event::SessionReported(Session { id, outcome }))
+}
+
+fn connect(envelope: &Envelope) -> Meaning {
+    let event = match envelope.kind.as_str() {
+        "account.updated" | "capability.updated" | "account.external_account.updated" => {
+            connect_onboarding::Event::AccountChanged
+        }
+        "account.application.deauthorized" => connect_onboarding::Event::Deauthorized,
+        _ => return Meaning::Nothing,
+    };
+    match &envelope.account {
+        Some(account) => Meaning::About(account.clone(), Unrouted::ConnectOnboarding(event)),
+        None => Meaning::Malformed("account is missing".to_owned()),
+    }
+}
+
+fn account(id: Option<&str>, object: &Object, event: connect_onboarding::Event) -> Meaning {
+    let handle = object.metadata.as_ref().and_then(|metadata| metadata.sluice_handle.as_deref());
+    match (handle.and_then(|handle| handle.parse::<HandleId>().ok()), id) {
+        (Some(handle), _) => Meaning::For(Message::ConnectOnboarding(handle, event)),
+        (None, Some(id)) => Meaning::About(id.to_owned(), Unrouted::ConnectOnboarding(event)),
+        (None, None) => Meaning::Malformed("data.object.id is missing".to_owned()),
+    }
+}
+
+fn routed(object: &Object, event: checkout::Event) -> Meaning {
+    let checkout =
+        object.metadata.as_ref().and_then(|metadata| metadata.sluice_checkout.as_deref());
+    match (checkout.and_then(|checkout| checkout.parse::<CheckoutId>().ok()), &object.id) {
+        (Some(checkout), _) => Meaning::For(Message::Checkout(checkout, event)),
+        (None, Some(id)) => Meaning::About(id.clone(), Unrouted::Checkout(event)),
+        (None, None) => Meaning::Malformed("data.object.id is missing".to_owned()),
+    }
+}
+
+/// A session that needed no payment has no intent; Sluice never makes one.
+fn payment(object: &Object) -> Result<Payment, String> {
+    let intent = object
+        .payment_intent
+        .as_ref()
+        .ok_or("data.object.payment_intent is missing")?
+        .id()
+        .to_owned();
+    let amount = object.amount_total.ok_or("data.object.amount_total is missing")?;
+    let currency = object.currency.as_deref().ok_or("data.object.currency is missing")?;
+    let currency = Currency::parse(currency).map_err(|unknown| unknown.to_string())?;
+    Ok(Payment { intent, amount, currency })
+}
+
+fn refund(object: &Object) -> Meaning {
+    let status = match object.status.as_ref().and_then(serde_json::Value::as_str) {
+        Some("succeeded") => RefundStatus::Succeeded,
+        Some("failed") => RefundStatus::Failed,
+        Some("canceled") => RefundStatus::Canceled,
+        Some("pending" | "requires_action") => RefundStatus::Pending,
+        _ => return Meaning::Malformed("data.object.status is not that of a refund".to_owned()),
+    };
+    let (Some(id), Some(amount)) = (object.id.clone(), object.amount) else {
+        return Meaning::Malformed("data.object.id or amount is missing".to_owned());
+    };
+    routed(object, checkout::Event::RefundReported(Refund { id, amount, status }))
+}
