@@ -1,1 +1,36 @@
-//! entities
+//! One file per table: its rows and its own queries.
+//!
+//! A query takes the handle that it is scoped to, or is named `…_any_handle`. Times are milliseconds since
+//! the epoch in UTC, amounts are minor units.
+//!
+//! Tables on the engine's path are written with a few multi-row statements of fixed text ([`rows`]); the
+//! others are plain sea-orm entities.
+
+pub mod checkout;
+pub mod connect_account;
+pub mod cursor;
+pub mod daily_total;
+pub mod database;
+pub mod earnings;
+pub mod entitlement;
+pub mod handle;
+pub mod history;
+pub mod idempotency;
+pub mod inbox;
+pub mod ledger;
+pub mod magic_link;
+pub mod node;
+pub mod operator_case;
+pub mod outbox;
+pub mod page;
+pub mod queue_control;
+pub mod rollup_queue;
+pub mod rows;
+pub mod run;
+pub mod statement;
+pub mod stripe_object;
+pub mod visitor;
+pub mod visitor_session;
+pub mod webhook_body;
+
+pub use database::{Database, Dialect};

@@ -1,1 +1,37 @@
-//! migration
+//! The database schema, one file per step.
+//!
+//! A step is SQL, written once for both databases: four words stand for the types that differ
+//! (see [`dialect`]). Times are milliseconds since the epoch in UTC, amounts are minor units, JSON is kept
+//! as text.
+
+use sea_orm_migration::prelude::*;
+
+mod dialect;
+
+mod m20261120_000001_create_run_and_history;
+mod m20261120_000002_create_inbox;
+mod m20261120_000003_create_outbox;
+mod m20261120_000004_create_handle_page_visitor;
+mod m20261120_000005_create_checkout_and_entitlement;
+mod m20261120_000006_create_connect_account;
+mod m20261120_000007_create_ledger_and_earnings;
+mod m20261120_000008_create_operation;
+
+/// All steps, in order.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261120_000001_create_run_and_history::Migration),
+            Box::new(m20261120_000002_create_inbox::Migration),
+            Box::new(m20261120_000003_create_outbox::Migration),
+            Box::new(m20261120_000004_create_handle_page_visitor::Migration),
+            Box::new(m20261120_000005_create_checkout_and_entitlement::Migration),
+            Box::new(m20261120_000006_create_connect_account::Migration),
+            Box::new(m20261120_000007_create_ledger_and_earnings::Migration),
+            Box::new(m20261120_000008_create_operation::Migration),
+        ]
+    }
+}

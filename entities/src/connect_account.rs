@@ -1,0 +1,110 @@
+//! Connected accounts, as the API shows them: one row for each handle.
+
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use uuid::Uuid;
+
+use crate::statement::{execute, query_one};
+
+/// A handle's connected account.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct ConnectAccount {
+    /// Whose.
+    pub handle_id: Uuid,
+    /// What the API calls the state.
+    pub status: String,
+    /// `acct_…`
+    pub account_id: Option<String>,
+    /// May take charges.
+    pub charges_enabled: bool,
+    /// May be paid out.
+    pub payouts_enabled: bool,
+    /// What Stripe wants, as JSON.
+    pub requirements: String,
+    /// The single-use onboarding link.
+    pub link_url: Option<String>,
+    /// Until when it can be used.
+    pub link_expires_at: Option<i64>,
+    /// Why the account or the link could not be made.
+    pub failure: Option<String>,
+    /// When it last changed.
+    pub updated_at: i64,
+}
+
+/// What becomes of the single-use link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It stays.
+    Keep,
+    /// It is dropped.
+    Drop,
+    /// A fresh one, and until when it can be used.
+    Set(String, i64),
+}
+
+/// Changes of a connected account; what is absent stays, but for the failure.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Whose.
+    pub handle_id: Uuid,
+    /// What the API calls the state.
+    pub status: Option<&'static str>,
+    /// `acct_…`
+    pub account_id: Option<String>,
+    /// May take charges, may be paid out, and what Stripe wants, as JSON.
+    pub facts: Option<(bool, bool, String)>,
+    /// What becomes of the link.
+    pub link: Link,
+    /// Why the account or the link could not be made.
+    pub failure: Option<String>,
+    /// When.
+    pub at: i64,
+}
+
+/// Brings a connected account up to date, and makes its row if there is none.
+pub async fn update(db: &impl ConnectionTrait, change: &Change) -> Result<(), DbErr> {
+    let sql = "INSERT INTO connect_account (handle_id, status, charges_enabled, payouts_enabled, \
+               requirements, updated_at) VALUES ($1, 'NOT_STARTED', false, false, '{}', $2) \
+               ON CONFLICT (handle_id) DO NOTHING";
+    execute(db, sql, vec![change.handle_id.into(), change.at.into()]).await?;
+    let (charges, payouts, requirements) = match &change.facts {
+        Some((charges, payouts, requirements)) => {
+            (Some(*charges), Some(*payouts), Some(requirements.clone()))
+        }
+        None => (None, None, None),
+    };
+    let link = match &change.link {
+        Link::Keep => "",
+        Link::Drop | Link::Set(..) => ", link_url = $8, link_expires_at = $9",
+    };
+    let sql = format!(
+        "UPDATE connect_account SET updated_at = $2, status = COALESCE($3, status), \
+         account_id = COALESCE($4, account_id), charges_enabled = COALESCE($5, charges_enabled), \
+         payouts_enabled = COALESCE($6, payouts_enabled), requirements = COALESCE($7, requirements), \
+         failure = {failure}{link} WHERE handle_id = $1",
+        failure = if link.is_empty() { "$8" } else { "$10" },
+    );
+    let mut values = vec![
+        change.handle_id.into(),
+        change.at.into(),
+        change.status.map(str::to_owned).into(),
+        change.account_id.clone().into(),
+        charges.into(),
+        payouts.into(),
+        requirements.into(),
+    ];
+    match &change.link {
+        Link::Keep => {}
+        Link::Drop => values.extend([None::<String>.into(), None::<i64>.into()]),
+        Link::Set(url, until) => values.extend([url.as_str().into(), (*until).into()]),
+    }
+    values.push(change.failure.clone().into());
+    execute(db, &sql, values).await.map(drop)
+}
+
+/// A handle's connected account.
+pub async fn of_handle(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+) -> Result<Option<ConnectAccount>, DbErr> {
+    query_one(db, "SELECT * FROM connect_account WHERE handle_id = $1", vec![handle.into()]).await
+}

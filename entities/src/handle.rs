@@ -1,0 +1,46 @@
+//! Handles: what a creator is known by.
+
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use uuid::Uuid;
+
+use crate::statement::{execute, query_one};
+
+/// A creator's handle.
+#[derive(Clone, Debug, PartialEq, FromQueryResult)]
+pub struct Handle {
+    /// Its id.
+    pub id: Uuid,
+    /// As it stands in addresses.
+    pub name: String,
+    /// As people read it.
+    pub display_name: String,
+    /// The `sub` of the token that owns it.
+    pub owner: String,
+    /// When it was made.
+    pub created_at: i64,
+}
+
+/// Writes a new handle down. Returns whether the name was free.
+pub async fn insert(db: &impl ConnectionTrait, handle: &Handle) -> Result<bool, DbErr> {
+    let sql = "INSERT INTO handle (id, name, display_name, owner, created_at) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING";
+    let row = handle.clone();
+    let values = vec![
+        row.id.into(),
+        row.name.into(),
+        row.display_name.into(),
+        row.owner.into(),
+        row.created_at.into(),
+    ];
+    Ok(execute(db, sql, values).await? == 1)
+}
+
+/// The handle of a name: whose it is decides what may follow.
+pub async fn find_by_name(db: &impl ConnectionTrait, name: &str) -> Result<Option<Handle>, DbErr> {
+    query_one(db, "SELECT * FROM handle WHERE name = $1", vec![name.into()]).await
+}
+
+/// The handle of an id.
+pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Handle>, DbErr> {
+    query_one(db, "SELECT * FROM handle WHERE id = $1", vec![id.into()]).await
+}

@@ -1,0 +1,184 @@
+//! The ledger: double entry, append-only.
+
+use std::collections::HashMap;
+
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use uuid::Uuid;
+
+use crate::{
+    database::Dialect,
+    rows::Rows,
+    statement::{Number, execute, query, query_one},
+};
+
+/// A transaction to post.
+#[derive(Clone, Debug)]
+pub struct NewTransaction {
+    /// Unique: a posting happens once.
+    pub key: String,
+    /// `paid`, `processor_fee` …
+    pub kind: &'static str,
+    /// Of every entry.
+    pub currency: String,
+    /// The creator.
+    pub handle_id: Uuid,
+    /// The purchase.
+    pub checkout_id: Uuid,
+    /// What was sold.
+    pub page_id: Uuid,
+    /// Through which campaign.
+    pub campaign: Option<String>,
+    /// What explains it at Stripe.
+    pub stripe_object: String,
+    /// From when `available_amount` can be paid out.
+    pub available_at: Option<i64>,
+    /// Minor units of the creator's.
+    pub available_amount: i64,
+    /// When.
+    pub at: i64,
+    /// Account and minor units; they sum to zero.
+    pub entries: Vec<(String, i64)>,
+}
+
+/// A posted transaction.
+#[derive(Clone, Debug, FromQueryResult)]
+struct Posted {
+    id: i64,
+    key: String,
+}
+
+/// Posts transactions whose keys are new, with their entries, and queues them for the rollup.
+pub async fn post(db: &impl ConnectionTrait, transactions: &[NewTransaction]) -> Result<(), DbErr> {
+    let dialect = Dialect::of(db);
+    let rows = Rows::new()
+        .text("key", transactions.iter().map(|posting| posting.key.as_str()))
+        .text("kind", transactions.iter().map(|posting| posting.kind))
+        .text("currency", transactions.iter().map(|posting| posting.currency.as_str()))
+        .id("handle_id", transactions.iter().map(|posting| posting.handle_id))
+        .id("checkout_id", transactions.iter().map(|posting| posting.checkout_id))
+        .id("page_id", transactions.iter().map(|posting| posting.page_id))
+        .optional_text("campaign", transactions.iter().map(|posting| posting.campaign.as_deref()))
+        .text("object", transactions.iter().map(|posting| posting.stripe_object.as_str()))
+        .optional_number("available_at", transactions.iter().map(|posting| posting.available_at))
+        .number("available_amount", transactions.iter().map(|posting| posting.available_amount))
+        .number("at", transactions.iter().map(|posting| posting.at));
+    let sql = format!(
+        "INSERT INTO ledger_transaction (key, kind, currency, handle_id, checkout_id, page_id, campaign, \
+         stripe_object, available_at, available_amount, at) \
+         SELECT key, kind, currency, handle_id, checkout_id, page_id, campaign, object, available_at, \
+         available_amount, at FROM {} WHERE true ORDER BY key \
+         ON CONFLICT (key) DO NOTHING RETURNING id, key",
+        rows.source(dialect, 1)
+    );
+    let posted: Vec<Posted> = query(db, &sql, rows.values(dialect)).await?;
+    if posted.is_empty() {
+        return Ok(());
+    }
+    let mut ids: HashMap<_, _> = posted.into_iter().map(|row| (row.key, row.id)).collect();
+    // The first of two with the same key is the one that was posted.
+    let posted: Vec<_> = transactions
+        .iter()
+        .filter_map(|posting| ids.remove(&posting.key).map(|id| (id, posting)))
+        .collect();
+    insert_entries(db, &posted).await?;
+    queue_for_rollup(db, &posted).await
+}
+
+async fn insert_entries(
+    db: &impl ConnectionTrait,
+    posted: &[(i64, &NewTransaction)],
+) -> Result<(), DbErr> {
+    let dialect = Dialect::of(db);
+    let entries: Vec<_> = posted
+        .iter()
+        .flat_map(|(id, posting)| (1_i64..).zip(&posting.entries).map(|(n, entry)| (*id, n, entry)))
+        .collect();
+    let rows = Rows::new()
+        .number("transaction_id", entries.iter().map(|(id, _, _)| *id))
+        .number("n", entries.iter().map(|(_, n, _)| *n))
+        .text("account", entries.iter().map(|(_, _, (account, _))| account.as_str()))
+        .number("amount", entries.iter().map(|(_, _, (_, amount))| *amount));
+    let sql = format!(
+        "INSERT INTO ledger_entry (transaction_id, n, account, amount) \
+         SELECT transaction_id, n, account, amount FROM {} WHERE true",
+        rows.source(dialect, 1)
+    );
+    execute(db, &sql, rows.values(dialect)).await.map(drop)
+}
+
+async fn queue_for_rollup(
+    db: &impl ConnectionTrait,
+    posted: &[(i64, &NewTransaction)],
+) -> Result<(), DbErr> {
+    let dialect = Dialect::of(db);
+    let rows = Rows::new()
+        .id("handle_id", posted.iter().map(|(_, posting)| posting.handle_id))
+        .number("transaction_id", posted.iter().map(|(id, _)| *id));
+    let sql = format!(
+        "INSERT INTO rollup_queue (handle_id, transaction_id) SELECT handle_id, transaction_id FROM {} \
+         WHERE true",
+        rows.source(dialect, 1)
+    );
+    execute(db, &sql, rows.values(dialect)).await.map(drop)
+}
+
+/// The sum of an account's entries in a currency.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Balance {
+    /// `stripe`, `creator:acct_…`
+    pub account: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Minor units: positive is debit.
+    pub balance: i64,
+}
+
+/// Every balance: for checks.
+pub async fn balances_any_handle(db: &impl ConnectionTrait) -> Result<Vec<Balance>, DbErr> {
+    let sql = "SELECT e.account, t.currency, CAST(sum(e.amount) AS BIGINT) AS balance \
+               FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id \
+               GROUP BY e.account, t.currency ORDER BY e.account, t.currency";
+    query(db, sql, vec![]).await
+}
+
+/// A sum of entries by kind of transaction.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct KindBalance {
+    /// `paid`, `refund` …
+    pub kind: String,
+    /// `stripe`, `creator:acct_…`
+    pub account: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Minor units: positive is debit.
+    pub balance: i64,
+}
+
+/// Every balance by kind: to hold against what Stripe says.
+pub async fn balances_by_kind_any_handle(
+    db: &impl ConnectionTrait,
+) -> Result<Vec<KindBalance>, DbErr> {
+    let sql = "SELECT t.kind, e.account, t.currency, CAST(sum(e.amount) AS BIGINT) AS balance \
+               FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id \
+               GROUP BY t.kind, e.account, t.currency ORDER BY t.kind, e.account, t.currency";
+    query(db, sql, vec![]).await
+}
+
+/// The keys of transactions whose entries do not sum to zero, and of those without entries. There are none.
+pub async fn unbalanced_any_handle(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Key {
+        key: String,
+    }
+    let sql = "SELECT t.key FROM ledger_transaction t LEFT JOIN ledger_entry e \
+               ON e.transaction_id = t.id GROUP BY t.id, t.key \
+               HAVING sum(e.amount) IS NULL OR sum(e.amount) <> 0 ORDER BY t.key LIMIT 100";
+    let keys: Vec<Key> = query(db, sql, vec![]).await?;
+    Ok(keys.into_iter().map(|row| row.key).collect())
+}
+
+/// How many transactions there are.
+pub async fn count_any_handle(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let sql = "SELECT count(*) AS number FROM ledger_transaction";
+    Ok(query_one::<Number>(db, sql, vec![]).await?.map_or(0, |count| count.number))
+}
