@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     database::Dialect,
     rows::Rows,
-    statement::{execute, query, query_one},
+    statement::{query, query_one},
 };
 
 /// A visitor's access to a page.

@@ -7,6 +7,7 @@ use crate::{
     database::Dialect,
     rows::Rows,
     statement::{Clock, execute, query, query_one},
+    webhook_body,
 };
 
 /// A message that arrives.
@@ -43,13 +44,8 @@ pub struct Inserted {
     pub source_id: String,
 }
 
-/// Writes messages down, and says which of them are new.
-pub async fn insert(
-    db: &impl ConnectionTrait,
-    clock: &Clock,
-    messages: &[NewInbox],
-) -> Result<Vec<Inserted>, DbErr> {
-    let dialect = Dialect::of(db);
+/// The rows of messages, and the statement that writes them down.
+fn insertion(messages: &[NewInbox], dialect: Dialect) -> (Rows, String) {
     let rows = Rows::new()
         .text("source", messages.iter().map(|message| message.source))
         .text("source_id", messages.iter().map(|message| message.source_id.as_str()))
@@ -70,9 +66,64 @@ pub async fn insert(
          workflow, subject, handle_id, object, event, status, 0, {now}, last_error, {now} \
          FROM {source} WHERE true ON CONFLICT (source, source_id) DO NOTHING RETURNING seq, source_id"
     );
+    (rows, sql)
+}
+
+/// Writes messages down, and says which of them are new.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    messages: &[NewInbox],
+) -> Result<Vec<Inserted>, DbErr> {
+    let dialect = Dialect::of(db);
+    let (rows, sql) = insertion(messages, dialect);
     let mut values = vec![clock.bind(dialect)];
     values.extend(rows.values(dialect));
     query(db, &sql, values).await
+}
+
+/// Writes messages of one source down with the raw bodies behind them, and says which are new. One
+/// statement on PostgreSQL; on SQLite it must run inside a transaction.
+pub async fn insert_with_bodies(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    messages: &[NewInbox],
+    bodies: Vec<Vec<u8>>,
+) -> Result<Vec<Inserted>, DbErr> {
+    let dialect = Dialect::of(db);
+    match dialect {
+        Dialect::Postgres => {
+            let (rows, sql) = insertion(messages, dialect);
+            let ids = messages.iter().map(|message| message.source_id.as_str());
+            let raw = Rows::new().text("body_of", ids).bytes("body", bodies.into_iter());
+            let mut values = vec![clock.bind(dialect)];
+            values.extend(rows.values(dialect));
+            let sql = format!(
+                "WITH new AS ({sql}), stored AS (INSERT INTO webhook_body (inbox_seq, body) \
+                 SELECT DISTINCT ON (new.seq) new.seq, t.body FROM new JOIN {} ON t.body_of = new.source_id) \
+                 SELECT seq, source_id FROM new",
+                raw.source(dialect, values.len() + 1)
+            );
+            values.extend(raw.values(dialect));
+            query(db, &sql, values).await
+        }
+        Dialect::Sqlite => {
+            let new = insert(db, clock, messages).await?;
+            let seq_of = |message: &NewInbox| {
+                new.iter().find(|row| row.source_id == message.source_id).map(|row| row.seq)
+            };
+            let mut stored = std::collections::HashSet::new();
+            let bodies = messages
+                .iter()
+                .zip(bodies)
+                .filter_map(|(message, body)| seq_of(message).map(|inbox_seq| (inbox_seq, body)))
+                .filter(|(inbox_seq, _)| stored.insert(*inbox_seq))
+                .map(|(inbox_seq, body)| webhook_body::WebhookBody { inbox_seq, body })
+                .collect();
+            webhook_body::insert(db, bodies).await?;
+            Ok(new)
+        }
+    }
 }
 
 /// A message as it is stored.
@@ -224,16 +275,36 @@ pub async fn finish(db: &impl ConnectionTrait, finished: &[Finished]) -> Result<
     execute(db, &sql, rows.values(dialect)).await.map(drop)
 }
 
-/// Counts a try of due messages before they are tried, so that one that kills the process is not tried for
-/// ever. Returns the messages' count of tries, the highest of each run.
-pub async fn count_try(db: &impl ConnectionTrait, clock: &Clock, run: Uuid) -> Result<(), DbErr> {
+/// A message whose try was counted.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Counted {
+    /// Its place.
+    pub seq: i64,
+    /// How often it was tried, with this one.
+    pub attempt: i32,
+}
+
+/// Counts a try of a run's oldest due message before it is tried, so that one that kills the process is not
+/// tried for ever.
+pub async fn count_try(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    run: Uuid,
+) -> Result<Option<Counted>, DbErr> {
     let dialect = Dialect::of(db);
     let sql = format!(
         "UPDATE inbox SET attempt = attempt + 1 WHERE run_id = $2 AND status = 'PENDING' AND seq = \
-         (SELECT min(seq) FROM inbox WHERE run_id = $2 AND status = 'PENDING' AND due_at <= {})",
+         (SELECT min(seq) FROM inbox WHERE run_id = $2 AND status = 'PENDING' AND due_at <= {}) \
+         RETURNING seq, attempt",
         dialect.now("$1")
     );
-    execute(db, &sql, vec![clock.bind(dialect), run.into()]).await.map(drop)
+    query_one(db, &sql, vec![clock.bind(dialect), run.into()]).await
+}
+
+/// Counts a try of a message that failed while it was stepped.
+pub async fn count_failure(db: &impl ConnectionTrait, seq: i64) -> Result<(), DbErr> {
+    let sql = "UPDATE inbox SET attempt = attempt + 1 WHERE seq = $1";
+    execute(db, sql, vec![seq.into()]).await.map(drop)
 }
 
 /// Puts a message off after a failure, or sets it aside for a person.
@@ -368,4 +439,26 @@ pub async fn delete_finished(
     let bodies = format!("DELETE FROM webhook_body WHERE inbox_seq IN ({old})");
     execute(db, &bodies, values()).await?;
     execute(db, &format!("DELETE FROM inbox WHERE seq IN ({old})"), values()).await
+}
+
+/// A number of messages that are not finished.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Unfinished {
+    /// Who sent them.
+    pub source: String,
+    /// `PENDING` or `DEAD`.
+    pub status: String,
+    /// How many.
+    pub number: i64,
+}
+
+/// How many messages are not finished: for checks.
+pub async fn count_unfinished_any_handle(
+    db: &impl ConnectionTrait,
+) -> Result<Vec<Unfinished>, DbErr> {
+    let sql = "SELECT source, status, count(*) AS number FROM inbox WHERE status = 'PENDING' \
+               GROUP BY source, status UNION ALL \
+               SELECT source, status, count(*) AS number FROM inbox WHERE status = 'DEAD' \
+               GROUP BY source, status";
+    query(db, sql, vec![]).await
 }

@@ -182,3 +182,27 @@ pub async fn count_any_handle(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
     let sql = "SELECT count(*) AS number FROM ledger_transaction";
     Ok(query_one::<Number>(db, sql, vec![]).await?.map_or(0, |count| count.number))
 }
+
+/// A purchase whose state and posted payments disagree.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Settlement {
+    /// Which.
+    pub checkout_id: Uuid,
+    /// What the API calls its state.
+    pub status: String,
+    /// How many payments are posted.
+    pub payments: i64,
+}
+
+/// Settled purchases without a posted payment or with more than one, and unpaid ones with a payment.
+pub async fn unsettled_or_doubly_settled_any_handle(
+    db: &impl ConnectionTrait,
+) -> Result<Vec<Settlement>, DbErr> {
+    let sql = "SELECT c.id AS checkout_id, c.status, count(t.id) AS payments FROM checkout c \
+               LEFT JOIN ledger_transaction t ON t.checkout_id = c.id AND t.kind = 'paid' \
+               GROUP BY c.id, c.status, c.amount HAVING \
+               (c.status IN ('SETTLED', 'REFUNDED') AND c.amount > 0 AND count(t.id) <> 1) \
+               OR (c.status IN ('OPEN', 'PROCESSING', 'EXPIRED', 'FAILED') AND count(t.id) <> 0) \
+               ORDER BY c.id LIMIT 100";
+    query(db, sql, vec![]).await
+}

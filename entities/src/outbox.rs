@@ -148,19 +148,11 @@ pub async fn expire_leases(db: &impl ConnectionTrait, clock: &Clock) -> Result<u
     execute(db, &sql, vec![clock.bind(dialect)]).await
 }
 
-/// Gives back what a process holds and will not perform: its tries do not count.
-pub async fn release(db: &impl ConnectionTrait, owner: &str, ids: &[Uuid]) -> Result<u64, DbErr> {
-    let dialect = Dialect::of(db);
-    let rows = Rows::new().id("id", ids.iter().copied());
-    let sql = format!(
-        "UPDATE outbox SET status = 'PENDING', lease_owner = NULL, lease_until = NULL, \
-         attempt = attempt - 1 WHERE status = 'LEASED' AND lease_owner = $1 \
-         AND id IN (SELECT id FROM {})",
-        rows.source(dialect, 2)
-    );
-    let mut values = vec![owner.into()];
-    values.extend(rows.values(dialect));
-    execute(db, &sql, values).await
+/// Gives back whatever a process holds, when it stops.
+pub async fn release(db: &impl ConnectionTrait, owner: &str) -> Result<u64, DbErr> {
+    let sql = "UPDATE outbox SET status = 'PENDING', lease_owner = NULL, lease_until = NULL \
+               WHERE status = 'LEASED' AND lease_owner = $1";
+    execute(db, sql, vec![owner.into()]).await
 }
 
 /// A lease as it was taken: what an answer must still hold.
@@ -227,6 +219,7 @@ pub async fn give_back(
     let now = dialect.now("$1");
     let sql = format!(
         "UPDATE outbox SET status = $2, due_at = {now} + $3, key_generation = $4, attempt = $5, \
+         first_attempt_at = CASE WHEN key_generation = $4 THEN first_attempt_at END, \
          last_error = $6, lease_owner = NULL, lease_until = NULL \
          WHERE id = $7 AND epoch = $8 AND status = 'LEASED'"
     );
@@ -331,4 +324,24 @@ pub async fn delete_finished(
          WHERE status IN ('DONE', 'CANCELLED') AND created_at <= {now} - $2 ORDER BY id LIMIT {chunk})"
     );
     execute(db, &sql, vec![clock.bind(dialect), older_than.into()]).await
+}
+
+/// A number of effects that are not finished.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Unfinished {
+    /// The effects' name.
+    pub kind: String,
+    /// `PENDING`, `LEASED` or `DEAD`.
+    pub status: String,
+    /// How many.
+    pub number: i64,
+}
+
+/// How many effects are not finished: for checks.
+pub async fn count_unfinished_any_handle(
+    db: &impl ConnectionTrait,
+) -> Result<Vec<Unfinished>, DbErr> {
+    let sql = "SELECT kind, status, count(*) AS number FROM outbox \
+               WHERE status IN ('PENDING', 'LEASED', 'DEAD') GROUP BY kind, status ORDER BY kind, status";
+    query(db, sql, vec![]).await
 }

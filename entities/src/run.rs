@@ -84,16 +84,36 @@ pub async fn insert_missing(
     execute(db, &sql, values).await.map(drop)
 }
 
+/// A locked run, and the time.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Locked {
+    /// The run.
+    #[sea_orm(nested)]
+    pub run: Run,
+    /// The time now, by the database's clock on PostgreSQL.
+    pub now: i64,
+}
+
 /// Locks those of the runs that nobody else holds, in the order of their ids.
-pub async fn lock(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Run>, DbErr> {
+pub async fn lock(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    ids: &[Uuid],
+) -> Result<Vec<Locked>, DbErr> {
     let dialect = Dialect::of(db);
     let rows = Rows::new().id("id", ids.iter().copied());
     let sql = format!(
-        "SELECT run.* FROM run WHERE id IN (SELECT id FROM {}) ORDER BY run.id{}",
-        rows.source(dialect, 1),
-        dialect.skip_locked()
+        "SELECT run.*, {} AS now FROM run WHERE id IN (SELECT id FROM {}) ORDER BY run.id{}",
+        dialect.now("$1"),
+        rows.source(dialect, 2),
+        match dialect {
+            Dialect::Postgres => " FOR UPDATE OF run SKIP LOCKED",
+            Dialect::Sqlite => "",
+        }
     );
-    query(db, &sql, rows.values(dialect)).await
+    let mut values = vec![clock.bind(dialect)];
+    values.extend(rows.values(dialect));
+    query(db, &sql, values).await
 }
 
 /// A run whose timer is due.

@@ -1,0 +1,130 @@
+//! The invariants, as checks over a database.
+
+use entities::{earnings, entitlement, inbox, ledger, outbox, run};
+use uuid::Uuid;
+use workflows::{id::RunId, workflow::Standing};
+
+use crate::{Engine, EngineError};
+
+/// What must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Invariant {
+    /// Every accepted message ends DONE, IGNORED or DEAD; every ACTIVE run waits for something named.
+    I1,
+    /// One settlement for each payment, one answer for each effect.
+    I2,
+    /// History is gapless, and folding it gives the stored state.
+    I4,
+    /// Every ledger transaction sums to zero.
+    I5,
+    /// Access equals what was paid or granted, and not given back.
+    I6,
+    /// The earnings of the rollup equal those of the ledger.
+    I7,
+}
+
+/// Something that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which invariant.
+    pub invariant: Invariant,
+    /// What is wrong, and where.
+    pub what: String,
+}
+
+impl Engine {
+    /// Checks every invariant. Most hold at any moment; I1 and I7 once the queues are empty.
+    pub async fn check(&self) -> Result<Vec<Finding>, EngineError> {
+        let mut findings = Vec::new();
+        self.check_messages(&mut findings).await?;
+        self.check_runs(&mut findings).await?;
+        self.check_settlements(&mut findings).await?;
+        self.check_histories(&mut findings).await?;
+        self.check_ledger(&mut findings).await?;
+        self.check_access(&mut findings).await?;
+        self.check_earnings(&mut findings).await?;
+        Ok(findings)
+    }
+
+    async fn check_messages(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        let db = self.database.read();
+        for count in inbox::count_unfinished_any_handle(db).await? {
+            let what =
+                format!("{} messages from {} are {}", count.number, count.source, count.status);
+            findings.push(Finding { invariant: Invariant::I1, what });
+        }
+        for count in outbox::count_unfinished_any_handle(db).await? {
+            let what = format!("{} effects {} are {}", count.number, count.kind, count.status);
+            findings.push(Finding { invariant: Invariant::I1, what });
+        }
+        Ok(())
+    }
+
+    async fn check_runs(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        let mut after = Uuid::nil();
+        loop {
+            let runs = run::scan_any_handle(self.database.read(), after, 500).await?;
+            let Some(last) = runs.last() else { return Ok(()) };
+            after = last.id;
+            for run in runs.iter().filter(|run| run.status == "ACTIVE") {
+                let standing = self.registry.find(&run.workflow).map(|machine| {
+                    machine.standing(run.machine_version.unsigned_abs(), &run.state)
+                });
+                let what = match standing {
+                    Some(Ok(Standing::Waiting(_))) => continue,
+                    Some(Ok(_)) => format!("{} is ACTIVE and waits for nothing", RunId(run.id)),
+                    Some(Err(error)) => format!("{}: {error}", RunId(run.id)),
+                    None => format!("{} is of an unknown machine {}", RunId(run.id), run.workflow),
+                };
+                findings.push(Finding { invariant: Invariant::I1, what });
+            }
+        }
+    }
+
+    async fn check_settlements(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        for row in ledger::unsettled_or_doubly_settled_any_handle(self.database.read()).await? {
+            let checkout = workflows::id::CheckoutId(row.checkout_id);
+            let what =
+                format!("{checkout} is {} with {} payments posted", row.status, row.payments);
+            findings.push(Finding { invariant: Invariant::I2, what });
+        }
+        Ok(())
+    }
+
+    async fn check_histories(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        for difference in self.replay().await?.differences {
+            let what = format!("{} line {}: {}", difference.run, difference.seq, difference.what);
+            findings.push(Finding { invariant: Invariant::I4, what });
+        }
+        Ok(())
+    }
+
+    async fn check_ledger(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        for key in ledger::unbalanced_any_handle(self.database.read()).await? {
+            let what = format!("ledger transaction {key} does not sum to zero");
+            findings.push(Finding { invariant: Invariant::I5, what });
+        }
+        Ok(())
+    }
+
+    async fn check_access(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        for row in entitlement::contradictions_any_handle(self.database.read()).await? {
+            let checkout = workflows::id::CheckoutId(row.checkout_id);
+            let what = format!("the access of {checkout} disagrees with its state {}", row.status);
+            findings.push(Finding { invariant: Invariant::I6, what });
+        }
+        Ok(())
+    }
+
+    async fn check_earnings(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        for row in earnings::differences_any_handle(self.database.read()).await? {
+            let handle = workflows::id::HandleId(row.handle_id);
+            let what = format!(
+                "{handle} earned {} {} by the rollup, {} by the ledger",
+                row.rolled_up, row.currency, row.posted
+            );
+            findings.push(Finding { invariant: Invariant::I7, what });
+        }
+        Ok(())
+    }
+}

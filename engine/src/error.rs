@@ -1,0 +1,47 @@
+//! What can go wrong in the engine itself.
+
+use sea_orm::{DbErr, RuntimeErr};
+
+/// The engine could not do its work. Nothing is half done: the transaction was rolled back.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database refused or could not be reached.
+    #[error("database: {0}")]
+    Database(#[from] DbErr),
+    /// A value could not be written as JSON.
+    #[error("a value cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A run had another version than the one it was locked with.
+    #[error("a run changed while it was locked")]
+    StaleVersion,
+    /// The part of the process that does this has stopped.
+    #[error("the process is shutting down")]
+    ShuttingDown,
+}
+
+/// Codes of PostgreSQL that say nothing about the data: deadlock, serialization failure, lock not available,
+/// connection and resource trouble, shutdown.
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+const PASSING_CLASSES: &[&str] = &["08", "40", "53", "55", "57", "58"];
+
+/// Whether the same statement may succeed later: such a failure is no attempt.
+pub fn is_passing(error: &EngineError) -> bool {
+    let EngineError::Database(error) = error else {
+        return matches!(error, EngineError::StaleVersion | EngineError::ShuttingDown);
+    };
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            match error.as_database_error() {
+                Some(error) => error.code().is_some_and(|code| {
+                    // SQLite: 5 is BUSY, 6 is LOCKED, extended codes keep it in the low byte.
+                    PASSING_CLASSES.iter().any(|class| code.len() == 5 && code.starts_with(class))
+                        || code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6))
+                            && code.len() < 5
+                }),
+                None => true,
+            }
+        }
+        _ => false,
+    }
+}

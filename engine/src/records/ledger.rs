@@ -1,0 +1,42 @@
+//! Ledger transactions.
+
+use entities::ledger::{self, NewTransaction};
+use sea_orm::{ConnectionTrait, DbErr};
+use workflows::{Timestamp, ledger::Transaction};
+
+/// Posts transactions, once for each key.
+pub async fn write(
+    db: &impl ConnectionTrait,
+    transactions: &[(Timestamp, Transaction)],
+) -> Result<(), DbErr> {
+    if transactions.is_empty() {
+        return Ok(());
+    }
+    debug_assert!(transactions.iter().all(|(_, transaction)| transaction.is_balanced()));
+    let mut rows: Vec<_> =
+        transactions.iter().map(|(at, transaction)| row(*at, transaction)).collect();
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
+    ledger::post(db, &rows).await
+}
+
+fn row(at: Timestamp, transaction: &Transaction) -> NewTransaction {
+    let sale = &transaction.sale;
+    NewTransaction {
+        key: transaction.key.clone(),
+        kind: transaction.kind.into(),
+        currency: transaction.currency.into(),
+        handle_id: sale.handle.0,
+        checkout_id: sale.checkout.0,
+        page_id: sale.page.0,
+        campaign: sale.campaign.clone(),
+        stripe_object: transaction.stripe_object.clone(),
+        available_at: transaction.available.map(|available| available.at.millis()),
+        available_amount: transaction.available.map_or(0, |available| available.amount),
+        at: at.millis(),
+        entries: transaction
+            .entries
+            .iter()
+            .map(|entry| (entry.account.to_string(), entry.amount))
+            .collect(),
+    }
+}

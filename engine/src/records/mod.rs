@@ -1,0 +1,112 @@
+//! Writers of records: one for each kind. All records of a batch are gathered first, so that each kind is
+//! written with one statement, in one fixed order of tables.
+
+mod checkout;
+mod connect_account;
+mod grant;
+mod ledger;
+mod marker;
+mod operator_case;
+mod visitor_session;
+
+use entities::{inbox, stripe_object};
+use sea_orm::ConnectionTrait;
+use workflows::{
+    Timestamp,
+    id::RunId,
+    ledger::Transaction,
+    message::Message,
+    record::{
+        CheckoutUpdate, ConnectAccountUpdate, Grant, MarkerUpdate, OperatorCase, Record,
+        VisitorSession,
+    },
+};
+
+use crate::{Engine, EngineError, send, step::Walked};
+
+/// A batch's records by kind, each with the time of its step.
+#[derive(Default)]
+struct Gathered {
+    ledger: Vec<(Timestamp, Transaction)>,
+    grants: Vec<(Timestamp, Grant)>,
+    checkouts: Vec<(Timestamp, CheckoutUpdate)>,
+    connect_accounts: Vec<(Timestamp, ConnectAccountUpdate)>,
+    stripe_objects: Vec<stripe_object::StripeObject>,
+    markers: Vec<MarkerUpdate>,
+    visitor_sessions: Vec<(Timestamp, VisitorSession)>,
+    cases: Vec<(Timestamp, RunId, OperatorCase)>,
+    sends: Vec<inbox::NewInbox>,
+}
+
+/// Writes the records of a batch, and says how many messages to runs are among them.
+pub async fn write(
+    db: &impl ConnectionTrait,
+    engine: &Engine,
+    walked: &mut [Walked],
+) -> Result<usize, EngineError> {
+    let mut gathered = Gathered::default();
+    for walked in walked {
+        let Some(run) = walked.stepped.as_ref().map(|run| (RunId(run.id), run.version)) else {
+            continue;
+        };
+        for (n, (at, record)) in std::mem::take(&mut walked.records).into_iter().enumerate() {
+            gathered.add(run, n, at, record)?;
+        }
+    }
+    gathered.write(db, engine).await
+}
+
+impl Gathered {
+    fn add(
+        &mut self,
+        (run, version): (RunId, i64),
+        n: usize,
+        at: Timestamp,
+        record: Record,
+    ) -> Result<(), EngineError> {
+        match record {
+            Record::Ledger(transaction) => self.ledger.push((at, transaction)),
+            Record::Grant(grant) => self.grants.push((at, grant)),
+            Record::Checkout(update) => self.checkouts.push((at, update)),
+            Record::ConnectAccount(update) => self.connect_accounts.push((at, *update)),
+            Record::StripeObject(id) => {
+                self.stripe_objects.push(stripe_object::StripeObject { id, run_id: run.0 });
+            }
+            Record::Marker(update) => self.markers.push(update),
+            Record::VisitorSession(session) => self.visitor_sessions.push((at, session)),
+            Record::OperatorCase(case) => self.cases.push((at, run, case)),
+            Record::Send(message) => self.send(format!("{run}:{version}:{n}"), &message)?,
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, source_id: String, message: &Message) -> Result<(), EngineError> {
+        self.sends.push(send::row("run", source_id, message, None)?);
+        Ok(())
+    }
+
+    async fn write(
+        mut self,
+        db: &impl ConnectionTrait,
+        engine: &Engine,
+    ) -> Result<usize, EngineError> {
+        ledger::write(db, &self.ledger).await?;
+        for (loser, lost) in grant::write(db, &self.grants).await? {
+            let message = Message::Checkout(loser, lost);
+            self.sends.push(send::row("entitlement", loser.to_string(), &message, None)?);
+        }
+        checkout::write(db, &self.checkouts).await?;
+        connect_account::write(db, &self.connect_accounts).await?;
+        if !self.stripe_objects.is_empty() {
+            self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+            stripe_object::insert(db, &self.stripe_objects).await?;
+        }
+        marker::write(db, &self.markers).await?;
+        visitor_session::write(db, &self.visitor_sessions).await?;
+        operator_case::write(db, &self.cases).await?;
+        if !self.sends.is_empty() {
+            inbox::insert(db, &engine.clock, &self.sends).await?;
+        }
+        Ok(self.sends.len())
+    }
+}

@@ -1,0 +1,65 @@
+//! Retention: what is finished is deleted after a while, in chunks. Runs, history and ledger stay.
+
+use entities::{daily_total, idempotency, inbox, magic_link, outbox, visitor_session};
+use workflows::Timestamp;
+
+use crate::{Engine, EngineError};
+
+/// Stripe lists events for 30 days; what it may list must be recognised.
+const INBOX: i64 = 35 * Timestamp::DAY;
+const OUTBOX: i64 = 30 * Timestamp::DAY;
+const IDEMPOTENCY: i64 = Timestamp::DAY;
+const MAGIC_LINKS: i64 = Timestamp::DAY;
+const CHUNK: u64 = 1_000;
+
+/// How much was deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Finished messages, with their raw bodies.
+    pub messages: u64,
+    /// Answered effects.
+    pub effects: u64,
+    /// Answers to writes with an idempotency key.
+    pub answers: u64,
+}
+
+impl Engine {
+    /// Deletes what is old enough.
+    pub async fn retain(&self) -> Result<Retained, EngineError> {
+        let db = self.database.write();
+        let mut deleted = Retained::default();
+        loop {
+            let chunk = inbox::delete_finished(db, &self.clock, INBOX, CHUNK).await?;
+            deleted.messages += chunk;
+            if chunk < CHUNK {
+                break;
+            }
+        }
+        loop {
+            let chunk = outbox::delete_finished(db, &self.clock, OUTBOX, CHUNK).await?;
+            deleted.effects += chunk;
+            if chunk < CHUNK {
+                break;
+            }
+        }
+        let now = self.clock.local_millis();
+        deleted.answers = idempotency::delete_old(db, now - IDEMPOTENCY).await?;
+        magic_link::delete_expired(db, now - MAGIC_LINKS).await?;
+        visitor_session::delete_expired(db, now).await?;
+        self.count(Timestamp::from_millis(now).day(), deleted).await?;
+        Ok(deleted)
+    }
+
+    /// What is gone is still counted.
+    async fn count(&self, day: i64, deleted: Retained) -> Result<(), EngineError> {
+        let db = self.database.write();
+        for (name, number) in
+            [("inbox_deleted", deleted.messages), ("outbox_deleted", deleted.effects)]
+        {
+            if number > 0 {
+                daily_total::add(db, day, name, number.cast_signed()).await?;
+            }
+        }
+        Ok(())
+    }
+}
