@@ -9,8 +9,10 @@ use workflows::{
 
 use crate::{on_both, world::World};
 
+/// With a wait of a minute: without one, a slow machine would see the next try within the same breath.
 fn passing() -> Trouble {
-    Trouble::Transient { retry_after: None, message: "connection reset".to_owned() }
+    let retry_after = Some(Timestamp::MINUTE);
+    Trouble::Transient { retry_after, message: "connection reset".to_owned() }
 }
 
 fn replayed() -> Trouble {

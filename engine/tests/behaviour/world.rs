@@ -278,8 +278,14 @@ impl Perform for FakeStripe {
         if let Some(trouble) = self.troubles.lock().unwrap().pop() {
             return Err(trouble);
         }
-        let mut objects = self.objects.lock().unwrap();
-        Ok(objects.entry(task.idempotency_key()).or_insert_with(|| Self::answer(task)).clone())
+        let key = task.idempotency_key();
+        let answer = {
+            let mut objects = self.objects.lock().unwrap();
+            objects.entry(key).or_insert_with(|| Self::answer(task)).clone()
+        };
+        // The work is done, and the answer is on its way: a good moment to crash.
+        tokio::task::yield_now().await;
+        Ok(answer)
     }
 
     async fn find(&self, task: &Task) -> Result<Option<Answer>, Trouble> {
