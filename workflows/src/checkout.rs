@@ -5,6 +5,7 @@
 //! - one settlement for each payment, whatever is repeated, late, early or lost;
 //! - access only for what was paid as agreed: another amount or currency waits for a person, in quarantine;
 //! - paid wins: a session that expired, failed or was called off and then turns out to be paid is settled;
+//! - a lost webhook costs only time: whatever is waited for, an answer or a timer is on its way;
 //! - of two paid purchases of the same page by the same visitor, one is granted and the other given back.
 //!
 //! A webhook of Stripe's is believed as it is (it is signed) where it leads forward. Where it contradicts
@@ -22,8 +23,9 @@ use crate::{
     effect::{Answer, Effect, Failure},
     id::{CheckoutId, VisitorId},
     ledger::Sale,
+    money::Money,
     record::Record,
-    stripe::{BalanceTransaction, Outcome, Payment, Refund, Session},
+    stripe::{BalanceTransaction, Outcome, Payment, Refund, RefundStatus, Session},
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Workflow},
 };
@@ -43,8 +45,10 @@ pub enum State {
     Expiring { order: Order, session: String },
     /// Paid, posted, granted. `payment` is absent where nothing had to be paid.
     Settled { order: Order, payment: Option<Payment> },
-    /// Paid, but the visitor had access already: the money goes back.
-    RefundingDuplicate { order: Order, payment: Payment },
+    /// Closed, and then reported as paid or on its way: the session itself is read, and decides.
+    Confirming { order: Order, session: String },
+    /// Paid, but the visitor had access already: the money goes back, by a refund as soon as it is known.
+    RefundingDuplicate { order: Order, payment: Payment, refund: Option<String> },
     /// The money went back.
     Refunded { order: Order, payment: Payment },
     /// Paid, posted, not granted: a person decides.
@@ -174,64 +178,97 @@ impl Workflow for Checkout {
             ) => reported(state, order, report, at),
             (S::Expiring { session, .. }, E::TimerFired) => Ok(expire_again(state, session, at)),
 
-            // Paid after all? The session itself decides.
+            // Paid after all? The session itself decides, as it is after this report.
             (
-                S::Expired { .. } | S::Failed { .. } | S::Cancelled { .. },
-                E::SessionReported(Session { id, outcome: Outcome::Paid(_) }),
-            ) => Ok(Step::to(state.clone())
-                .effect(Effect::RetrieveCheckoutSession { session: id.clone() })),
+                S::Expired { order }
+                | S::Failed { order, .. }
+                | S::Cancelled { order }
+                | S::Confirming { order, .. },
+                E::SessionReported(Session { id, outcome: Outcome::Unpaid | Outcome::Paid(_) }),
+            ) => Ok(confirm(order, id, at)),
+            (S::Confirming { order, .. }, E::SessionRetrieved(report)) => {
+                reported(state, order, report, at)
+            }
+            (S::Confirming { session, .. }, E::TimerFired) => {
+                Ok(retrieve(state, session, at.plus(LOOK_AGAIN)))
+            }
             (
                 S::Expired { order } | S::Failed { order, .. } | S::Cancelled { order },
                 E::SessionRetrieved(Session { outcome: Outcome::Paid(payment), .. }),
             ) => Ok(settle(order, payment)),
             // Stripe made the session while the purchase was called off: close it.
-            (S::Cancelled { .. }, E::SessionCreated { session, .. }) => Ok(Step::to(state.clone())
-                .record(Record::StripeObject(session.clone()))
-                .effect(Effect::ExpireCheckoutSession { session: session.clone() })),
+            (S::Cancelled { order }, E::SessionCreated { session, .. }) => {
+                Ok(expire(order, session.clone(), at).record(Record::StripeObject(session.clone())))
+            }
 
             (
                 S::Settled { order, payment: Some(known) }
-                | S::RefundingDuplicate { order, payment: known }
+                | S::RefundingDuplicate { order, payment: known, .. }
                 | S::Refunded { order, payment: known }
                 | S::Quarantined { order, payment: known },
                 E::SessionReported(Session { outcome: Outcome::Paid(paid), .. })
                 | E::SessionRetrieved(Session { outcome: Outcome::Paid(paid), .. }),
-            ) => paid_again(state, &order, &known, paid),
+            ) => paid_again(state, &order, &known, paid, at),
             (S::Settled { order, payment: Some(payment) }, E::GrantLost { .. }) => {
                 Ok(refund_duplicate(order, payment))
             }
             (
-                S::RefundingDuplicate { order, payment } | S::Quarantined { order, payment },
+                S::RefundingDuplicate { payment, .. } | S::Quarantined { payment, .. },
                 E::RefundReported(refund),
-            ) => refund_reported(state, order, payment, refund, at),
-            (S::RefundingDuplicate { order, payment }, E::RefundFailed(failure)) => {
+            ) if refund.payment_intent != payment.intent || refund.amount != payment.amount => {
+                Err(Refused::because("this gives back a part, or another payment"))
+            }
+            (
+                S::RefundingDuplicate { order, payment, .. } | S::Quarantined { order, payment },
+                E::RefundReported(Refund { id, status: RefundStatus::Succeeded, .. }),
+            ) => Ok(refunded(order, payment, id, at)),
+            (
+                S::RefundingDuplicate { order, payment, refund: None },
+                E::RefundReported(Refund { id, status: RefundStatus::Pending, .. }),
+            ) => Ok(refund_pending(order, payment, id, at)),
+            (
+                S::RefundingDuplicate { order, payment, .. },
+                E::RefundReported(Refund {
+                    status: RefundStatus::Failed | RefundStatus::Canceled,
+                    ..
+                }),
+            ) => Ok(not_refunded(order, payment, "the refund failed at Stripe")),
+            (S::RefundingDuplicate { order, payment, .. }, E::RefundFailed(failure)) => {
                 Ok(not_refunded(order, payment, &failure.message))
+            }
+            (S::RefundingDuplicate { refund: Some(refund), .. }, E::TimerFired) => {
+                Ok(retrieve_refund(state, refund, at))
             }
 
             // The fee may become known before the payment does: a posting stands in any order.
             (
-                S::Settled { order, payment: Some(payment) }
-                | S::RefundingDuplicate { order, payment }
-                | S::Refunded { order, payment }
-                | S::Quarantined { order, payment },
+                S::Settled { order, payment: Some(Payment { amount, currency, .. }) }
+                | S::RefundingDuplicate { order, payment: Payment { amount, currency, .. }, .. }
+                | S::Refunded { order, payment: Payment { amount, currency, .. } }
+                | S::Quarantined { order, payment: Payment { amount, currency, .. } },
                 E::ProcessorFee(fee),
-            ) => Ok(processor_fee(state, &order, fee, payment.amount)),
+            ) => Ok(processor_fee(state, &order, fee, Money::new(amount, currency), at)),
             (
                 S::CreatingSession { order, .. }
                 | S::AwaitingPayment { order, .. }
                 | S::AwaitingFunds { order, .. }
                 | S::Expiring { order, .. }
+                | S::Confirming { order, .. }
                 | S::Expired { order }
                 | S::Failed { order, .. }
                 | S::Cancelled { order },
                 E::ProcessorFee(fee),
-            ) => Ok(processor_fee(state, &order, fee, order.sale.amount)),
+            ) => {
+                let agreed = Money::new(order.sale.amount, order.sale.currency);
+                Ok(processor_fee(state, &order, fee, agreed, at))
+            }
 
             (
                 S::CreatingSession { .. }
                 | S::AwaitingPayment { .. }
                 | S::AwaitingFunds { .. }
                 | S::Expiring { .. }
+                | S::Confirming { .. }
                 | S::Settled { .. }
                 | S::RefundingDuplicate { .. }
                 | S::Refunded { .. }
@@ -250,7 +287,9 @@ impl Workflow for Checkout {
                 Event::SessionCreated { session: session.clone(), url: url.clone() }
             }
             (_, Answer::SessionRetrieved(session)) => Event::SessionRetrieved(session.clone()),
-            (_, Answer::RefundCreated(refund)) => Event::RefundReported(refund.clone()),
+            (_, Answer::RefundCreated(refund) | Answer::RefundRetrieved(refund)) => {
+                Event::RefundReported(refund.clone())
+            }
             (Effect::CreateCheckoutSession(_), Answer::Failed(failure)) => {
                 Event::SessionFailed(failure.clone())
             }
@@ -261,6 +300,7 @@ impl Workflow for Checkout {
                 Effect::RetrieveCheckoutSession { .. } | Effect::ExpireCheckoutSession { .. },
                 Answer::Failed(failure),
             ) => Event::SessionUnreadable(failure.clone()),
+            // Nobody waits for a mail, and a refund that could not be read is read again by the timer.
             _ => return None,
         })
     }
@@ -273,6 +313,7 @@ impl Workflow for Checkout {
             }
             State::AwaitingFunds { .. } => Standing::waiting("the buyer's bank to send the money"),
             State::Expiring { .. } => Standing::waiting("Stripe to close the payment page"),
+            State::Confirming { .. } => Standing::waiting("Stripe to say whether it was paid"),
             State::RefundingDuplicate { .. } => {
                 Standing::waiting("Stripe to give the second payment back")
             }

@@ -6,7 +6,9 @@
 //!   early and repeated events cannot move it backwards;
 //! - one retrieval at a time: what happens meanwhile leads to one more, so an old answer never overwrites a
 //!   newer one;
-//! - a lost webhook costs only time: while something is open, a timer looks.
+//! - a creator who took the access back may start again, and what is still on its way about the earlier
+//!   account means nothing to the new one;
+//! - a lost webhook costs only time: a timer looks, often while something is open, daily when all is well.
 //!
 //! This file says which event leads where; `steps` says with which effects and records.
 //!
@@ -86,17 +88,17 @@ pub enum Event {
     /// Stripe will not make an account.
     AccountFailed(Failure),
     /// The link was minted.
-    LinkCreated { url: String, expires_at: Timestamp },
+    LinkCreated { account: String, url: String, expires_at: Timestamp },
     /// Stripe will not mint a link.
-    LinkFailed(Failure),
+    LinkFailed { account: String, failure: Failure },
     /// Something about the account changed: a webhook, or the creator came back from the form.
     AccountChanged,
     /// The account as it is.
     AccountRetrieved(Account),
     /// The account cannot be read.
-    AccountUnreadable(Failure),
+    AccountUnreadable { account: String, failure: Failure },
     /// The creator took the access back.
-    Deauthorized,
+    Deauthorized { account: String },
     /// A person calls the onboarding off.
     Cancel,
     /// The timer: time to look.
@@ -145,6 +147,22 @@ impl Workflow for ConnectOnboarding {
                 Ok(create_account(wish))
             }
 
+            // An answer or a webhook from before the creator started again.
+            (
+                S::CreatingLink { known }
+                | S::AwaitingCreator { known }
+                | S::PendingVerification { known }
+                | S::Connected { known }
+                | S::Restricted { known },
+                E::LinkCreated { account, .. }
+                | E::LinkFailed { account, .. }
+                | E::AccountRetrieved(Account { id: account, .. })
+                | E::AccountUnreadable { account, .. }
+                | E::Deauthorized { account },
+            ) if *account != known.account => {
+                Err(Refused::because("this is about an earlier account"))
+            }
+
             (
                 S::AwaitingCreator { known }
                 | S::PendingVerification { known }
@@ -154,10 +172,10 @@ impl Workflow for ConnectOnboarding {
             ) => Ok(create_link(known, &wish.urls)),
             // A second wish while a link is made: one more link, the newest wins.
             (S::CreatingLink { known }, E::Onboard(wish)) => Ok(create_link(known, &wish.urls)),
-            (S::CreatingLink { known }, E::LinkCreated { url, expires_at }) => {
+            (S::CreatingLink { known }, E::LinkCreated { url, expires_at, .. }) => {
                 Ok(link_created(known, url, *expires_at, at))
             }
-            (S::CreatingLink { known }, E::LinkFailed(failure)) => {
+            (S::CreatingLink { known }, E::LinkFailed { failure, .. }) => {
                 Ok(link_failed(known, failure, at))
             }
             // The link of an earlier wish, after the state went on.
@@ -166,7 +184,7 @@ impl Workflow for ConnectOnboarding {
                 | S::PendingVerification { known }
                 | S::Connected { known }
                 | S::Restricted { known },
-                E::LinkCreated { url, expires_at },
+                E::LinkCreated { url, expires_at, .. },
             ) => Ok(late_link(state, &known, url, *expires_at, at)),
 
             (
@@ -180,6 +198,7 @@ impl Workflow for ConnectOnboarding {
             (
                 S::AwaitingCreator { known }
                 | S::PendingVerification { known }
+                | S::Connected { known }
                 | S::Restricted { known },
                 E::TimerFired,
             ) => {
@@ -200,7 +219,7 @@ impl Workflow for ConnectOnboarding {
                 | S::PendingVerification { known }
                 | S::Connected { known }
                 | S::Restricted { known },
-                E::AccountUnreadable(failure),
+                E::AccountUnreadable { failure, .. },
             ) => Ok(unreadable(state, known, failure, at)),
             (
                 S::CreatingLink { known }
@@ -208,7 +227,7 @@ impl Workflow for ConnectOnboarding {
                 | S::PendingVerification { known }
                 | S::Connected { known }
                 | S::Restricted { known },
-                E::Deauthorized,
+                E::Deauthorized { .. },
             ) => Ok(disconnected(known)),
 
             (
@@ -231,18 +250,23 @@ impl Workflow for ConnectOnboarding {
             (_, Answer::AccountCreated { account }) => {
                 Event::AccountCreated { account: account.clone() }
             }
-            (_, Answer::AccountLinkCreated { url, expires_at }) => {
-                Event::LinkCreated { url: url.clone(), expires_at: *expires_at }
-            }
+            (
+                Effect::CreateAccountLink { account, .. },
+                Answer::AccountLinkCreated { url, expires_at },
+            ) => Event::LinkCreated {
+                account: account.clone(),
+                url: url.clone(),
+                expires_at: *expires_at,
+            },
             (_, Answer::AccountRetrieved(account)) => Event::AccountRetrieved(account.clone()),
             (Effect::CreateAccount { .. }, Answer::Failed(failure)) => {
                 Event::AccountFailed(failure.clone())
             }
-            (Effect::CreateAccountLink { .. }, Answer::Failed(failure)) => {
-                Event::LinkFailed(failure.clone())
+            (Effect::CreateAccountLink { account, .. }, Answer::Failed(failure)) => {
+                Event::LinkFailed { account: account.clone(), failure: failure.clone() }
             }
-            (Effect::RetrieveAccount { .. }, Answer::Failed(failure)) => {
-                Event::AccountUnreadable(failure.clone())
+            (Effect::RetrieveAccount { account }, Answer::Failed(failure)) => {
+                Event::AccountUnreadable { account: account.clone(), failure: failure.clone() }
             }
             _ => return None,
         })
@@ -269,9 +293,11 @@ impl Workflow for ConnectOnboarding {
     /// The link is a secret, and used up soon.
     fn masked(event: &Event) -> Option<Event> {
         match event {
-            Event::LinkCreated { expires_at, .. } => {
-                Some(Event::LinkCreated { url: "(masked)".to_owned(), expires_at: *expires_at })
-            }
+            Event::LinkCreated { account, expires_at, .. } => Some(Event::LinkCreated {
+                account: account.clone(),
+                url: "(masked)".to_owned(),
+                expires_at: *expires_at,
+            }),
             _ => None,
         }
     }

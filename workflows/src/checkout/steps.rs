@@ -4,8 +4,9 @@ use super::{Order, Request, State};
 use crate::{
     effect::{Effect, FeeReturn, Mail, SessionRequest},
     ledger::{self, Kind, Sale},
+    money::Money,
     record::{CaseKind, CheckoutStatus, CheckoutUpdate, Grant, GrantKind, OperatorCase, Record},
-    stripe::{BalanceTransaction, Outcome, Payment, Refund, RefundStatus, Session},
+    stripe::{BalanceTransaction, Outcome, Payment, Session},
     timestamp::Timestamp,
     workflow::{Refused, Step},
 };
@@ -30,7 +31,7 @@ pub(super) fn create_session(request: &Request) -> Step<State> {
             checkout: sale.checkout,
             account: sale.account.clone(),
             title: request.title.clone(),
-            price: crate::money::Money::new(sale.amount, sale.currency),
+            price: Money::new(sale.amount, sale.currency),
             fee: sale.fee,
             email: request.email.clone(),
             success_url: request.success_url.clone(),
@@ -83,16 +84,17 @@ pub(super) fn reported(
     }
 }
 
-pub(super) fn session_of(state: &State) -> Option<&str> {
+fn session_of(state: &State) -> Option<&str> {
     match state {
         State::AwaitingPayment { session, .. }
         | State::AwaitingFunds { session, .. }
-        | State::Expiring { session, .. } => Some(session),
+        | State::Expiring { session, .. }
+        | State::Confirming { session, .. } => Some(session),
         _ => None,
     }
 }
 
-pub(super) fn await_funds(order: Order, session: &str, at: Timestamp) -> Step<State> {
+fn await_funds(order: Order, session: &str, at: Timestamp) -> Step<State> {
     let row = CheckoutUpdate {
         session: Some(session.to_owned()),
         ..update(&order, CheckoutStatus::Processing)
@@ -104,7 +106,7 @@ pub(super) fn await_funds(order: Order, session: &str, at: Timestamp) -> Step<St
 
 /// Paid: posted in any case, granted only if it is what was agreed.
 pub(super) fn settle(order: Order, payment: &Payment) -> Step<State> {
-    if payment.amount != order.sale.amount || payment.currency != order.sale.currency {
+    if !is_as_agreed(&order, payment) {
         return quarantine(order, payment);
     }
     let row = CheckoutUpdate {
@@ -116,15 +118,20 @@ pub(super) fn settle(order: Order, payment: &Payment) -> Step<State> {
     let granted = grant(&order, GrantKind::Paid);
     let receipt = Effect::SendMail(Mail::Receipt(order.sale.checkout));
     Step::to(State::Settled { order, payment: Some(payment.clone()) })
+        .record(Record::StripeObject(payment.intent.clone()))
         .record(Record::Ledger(posting))
         .record(granted)
         .record(Record::Checkout(row))
         .effect(receipt)
 }
 
-pub(super) fn quarantine(order: Order, payment: &Payment) -> Step<State> {
-    let agreed = crate::money::Money::new(order.sale.amount, order.sale.currency);
-    let paid = crate::money::Money::new(payment.amount, payment.currency);
+fn is_as_agreed(order: &Order, payment: &Payment) -> bool {
+    payment.amount == order.sale.amount && payment.currency == order.sale.currency
+}
+
+fn quarantine(order: Order, payment: &Payment) -> Step<State> {
+    let agreed = Money::new(order.sale.amount, order.sale.currency);
+    let paid = Money::new(payment.amount, payment.currency);
     let case = OperatorCase {
         kind: CaseKind::AmountMismatch,
         key: payment.intent.clone(),
@@ -145,6 +152,7 @@ pub(super) fn quarantine(order: Order, payment: &Payment) -> Step<State> {
         payment.currency,
     );
     Step::to(State::Quarantined { order, payment: payment.clone() })
+        .record(Record::StripeObject(payment.intent.clone()))
         .record(Record::Ledger(posting))
         .record(Record::Checkout(row))
         .record(Record::OperatorCase(case))
@@ -156,6 +164,7 @@ pub(super) fn paid_again(
     order: &Order,
     known: &Payment,
     paid: &Payment,
+    at: Timestamp,
 ) -> Result<Step<State>, Refused> {
     if paid.intent == known.intent {
         return Err(Refused::because("this payment was settled before"));
@@ -170,7 +179,11 @@ pub(super) fn paid_again(
             known.intent
         ),
     };
-    Ok(Step::to(state.clone()).record(Record::Ledger(posting)).record(Record::OperatorCase(case)))
+    let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
+    Ok(stay
+        .record(Record::StripeObject(paid.intent.clone()))
+        .record(Record::Ledger(posting))
+        .record(Record::OperatorCase(case)))
 }
 
 pub(super) fn refund_duplicate(order: Order, payment: Payment) -> Step<State> {
@@ -180,49 +193,42 @@ pub(super) fn refund_duplicate(order: Order, payment: Payment) -> Step<State> {
         amount: payment.amount,
         fee,
     };
-    Step::to(State::RefundingDuplicate { order, payment }).effect(refund)
+    Step::to(State::RefundingDuplicate { order, payment, refund: None }).effect(refund)
 }
 
-pub(super) fn refund_reported(
-    state: &State,
+/// A refund may take days. The timer reads it, in case the webhook is lost.
+pub(super) fn refund_pending(
     order: Order,
     payment: Payment,
-    refund: &Refund,
-    at: Timestamp,
-) -> Result<Step<State>, Refused> {
-    match refund.status {
-        RefundStatus::Pending => Err(Refused::because("the refund is on its way")),
-        RefundStatus::Succeeded if refund.amount != payment.amount => {
-            Err(Refused::because("only a part was given back"))
-        }
-        RefundStatus::Succeeded => Ok(refunded(order, payment, refund, at)),
-        RefundStatus::Failed | RefundStatus::Canceled => match state {
-            State::RefundingDuplicate { .. } => {
-                Ok(not_refunded(order, payment, "the refund failed at Stripe"))
-            }
-            _ => Err(Refused::because("the refund failed")),
-        },
-    }
-}
-
-pub(super) fn refunded(
-    order: Order,
-    payment: Payment,
-    refund: &Refund,
+    refund: &str,
     at: Timestamp,
 ) -> Step<State> {
+    Step::to(State::RefundingDuplicate { order, payment, refund: Some(refund.to_owned()) })
+        .record(Record::StripeObject(refund.to_owned()))
+        .wake_at(at.plus(LOOK_FOR_FUNDS))
+}
+
+pub(super) fn retrieve_refund(state: &State, refund: String, at: Timestamp) -> Step<State> {
+    Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) }
+        .effect(Effect::RetrieveRefund { refund })
+}
+
+/// Given back: as a duplicate, or by hand where what was paid was not what was agreed.
+pub(super) fn refunded(order: Order, payment: Payment, refund: &str, at: Timestamp) -> Step<State> {
     let posting =
-        ledger::refunded_in_full(&order.sale, &refund.id, payment.amount, payment.currency, at);
+        ledger::refunded_in_full(&order.sale, refund, payment.amount, payment.currency, at);
+    let duplicate = is_as_agreed(&order, &payment);
+    let reason = if duplicate { "duplicate" } else { "amount_mismatch" };
     let row = CheckoutUpdate {
-        reason: Some("duplicate".to_owned()),
+        reason: Some(reason.to_owned()),
         ..update(&order, CheckoutStatus::Refunded)
     };
     let mail = Effect::SendMail(Mail::DuplicateRefunded(order.sale.checkout));
-    Step::to(State::Refunded { order, payment })
-        .record(Record::StripeObject(refund.id.clone()))
+    let step = Step::to(State::Refunded { order, payment })
+        .record(Record::StripeObject(refund.to_owned()))
         .record(Record::Ledger(posting))
-        .record(Record::Checkout(row))
-        .effect(mail)
+        .record(Record::Checkout(row));
+    if duplicate { step.effect(mail) } else { step }
 }
 
 pub(super) fn not_refunded(order: Order, payment: Payment, why: &str) -> Step<State> {
@@ -242,36 +248,46 @@ pub(super) fn not_refunded(order: Order, payment: Payment, why: &str) -> Step<St
         .record(Record::OperatorCase(case))
 }
 
-/// Posts the processor's fee. `paid` is what the buyer paid (or is to pay), minor units.
+/// Posts the processor's fee. `paid` is what the buyer paid, or is to pay.
 pub(super) fn processor_fee(
     state: &State,
     order: &Order,
     fee: &BalanceTransaction,
-    paid: i64,
+    paid: Money,
+    at: Timestamp,
 ) -> Step<State> {
-    let stay = Step { wake_at: timer_of(state), ..Step::to(state.clone()) };
-    if fee.currency != order.sale.currency {
+    let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
+    if fee.currency != paid.currency {
         return stay.record(Record::OperatorCase(OperatorCase {
             kind: CaseKind::FeeCurrency,
             key: fee.id.clone(),
             detail: format!(
-                "the fee is in {}, the sale in {}: post it by hand",
-                fee.currency, order.sale.currency
+                "the fee is in {}, the payment in {}: post it by hand",
+                fee.currency, paid.currency
             ),
         }));
     }
-    stay.record(Record::Ledger(ledger::processor_fee(
-        &order.sale,
-        fee,
-        paid - order.sale.fee.min(paid),
-    )))
+    let net = paid.minor - order.sale.fee.min(paid.minor);
+    stay.record(Record::Ledger(ledger::processor_fee(&order.sale, fee, net)))
 }
 
 /// The timer that belongs to a state, for steps that stay in it.
-pub(super) fn timer_of(state: &State) -> Option<Timestamp> {
+fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
     match state {
         State::AwaitingPayment { expires_at, .. } => Some(expires_at.plus(Timestamp::MINUTE)),
-        _ => None,
+        State::Expiring { .. } | State::Confirming { .. } => Some(at.plus(LOOK_AGAIN)),
+        State::AwaitingFunds { .. } | State::RefundingDuplicate { refund: Some(_), .. } => {
+            Some(at.plus(LOOK_FOR_FUNDS))
+        }
+        // The answer to a call is on its way, or nothing is waited for but a person.
+        State::CreatingSession { .. }
+        | State::RefundingDuplicate { refund: None, .. }
+        | State::Settled { .. }
+        | State::Refunded { .. }
+        | State::Quarantined { .. }
+        | State::Expired { .. }
+        | State::Failed { .. }
+        | State::Cancelled { .. } => None,
     }
 }
 
@@ -290,7 +306,14 @@ pub(super) fn expire_again(state: &State, session: String, at: Timestamp) -> Ste
         .wake_at(at.plus(LOOK_AGAIN))
 }
 
-pub(super) fn expired(order: Order) -> Step<State> {
+/// The purchase is closed, and Stripe reports otherwise: its session is read.
+pub(super) fn confirm(order: Order, session: &str, at: Timestamp) -> Step<State> {
+    Step::to(State::Confirming { order, session: session.to_owned() })
+        .effect(Effect::RetrieveCheckoutSession { session: session.to_owned() })
+        .wake_at(at.plus(LOOK_AGAIN))
+}
+
+fn expired(order: Order) -> Step<State> {
     let row = update(&order, CheckoutStatus::Expired);
     Step::to(State::Expired { order }).record(Record::Checkout(row))
 }
@@ -311,12 +334,12 @@ pub(super) fn fail(order: Order, reason: &str) -> Step<State> {
     Step::to(State::Failed { order, reason: reason.to_owned() }).record(Record::Checkout(row))
 }
 
-pub(super) fn grant(order: &Order, kind: GrantKind) -> Record {
+fn grant(order: &Order, kind: GrantKind) -> Record {
     let Sale { page, checkout, .. } = order.sale;
     Record::Grant(Grant { page, visitor: order.visitor, checkout, kind })
 }
 
-pub(super) fn update(order: &Order, status: CheckoutStatus) -> CheckoutUpdate {
+fn update(order: &Order, status: CheckoutStatus) -> CheckoutUpdate {
     CheckoutUpdate {
         checkout: order.sale.checkout,
         status,

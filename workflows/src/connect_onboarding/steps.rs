@@ -16,7 +16,7 @@ fn next_look(looks: u8) -> i64 {
 }
 
 /// What a retrieved account means. <https://docs.stripe.com/connect/handling-api-verification>
-pub(super) fn judge(account: &Account) -> ConnectStatus {
+fn judge(account: &Account) -> ConnectStatus {
     let due = &account.requirements;
     let disabled = due.disabled_reason.as_deref();
     if disabled.is_some_and(|reason| reason.starts_with("rejected.")) {
@@ -42,8 +42,7 @@ pub(super) fn retrieved(
     account: &Account,
     at: Timestamp,
 ) -> Step<State> {
-    let again = known.reading == Reading::OnceMore;
-    let known = Known { reading: if again { Reading::UnderWay } else { Reading::Idle }, ..known };
+    let (known, again) = reading_over(known);
     let status = judge(account);
     let row = ConnectAccountUpdate {
         status: Some(status),
@@ -51,18 +50,29 @@ pub(super) fn retrieved(
         ..unchanged(&known)
     };
     let next = match (state, status) {
-        (_, ConnectStatus::Rejected) => State::Rejected { known: known.clone() },
+        (_, ConnectStatus::Rejected) => State::Rejected { known },
         // The link is still being made, and leads on: the account is read again then.
-        (State::CreatingLink { .. }, _) => State::CreatingLink { known: known.clone() },
-        (_, status) => placed(status, known.clone()),
+        (State::CreatingLink { .. }, _) => State::CreatingLink { known },
+        (_, status) => placed(status, known),
     };
-    let timer = timer_of(&next, at);
-    let step =
-        Step { wake_at: timer, ..Step::to(next) }.record(Record::ConnectAccount(Box::new(row)));
-    if again { step.effect(Effect::RetrieveAccount { account: known.account }) } else { step }
+    Step { wake_at: timer_of(&next, at), effects: again, ..Step::to(next) }
+        .record(Record::ConnectAccount(Box::new(row)))
 }
 
-pub(super) fn placed(status: ConnectStatus, known: Known) -> State {
+/// The account was read, or could not be: once more, if something happened meanwhile.
+fn reading_over(known: Known) -> (Known, Vec<Effect>) {
+    match known.reading {
+        Reading::OnceMore => {
+            let again = Effect::RetrieveAccount { account: known.account.clone() };
+            (Known { reading: Reading::UnderWay, ..known }, vec![again])
+        }
+        Reading::Idle | Reading::UnderWay => {
+            (Known { reading: Reading::Idle, ..known }, Vec::new())
+        }
+    }
+}
+
+fn placed(status: ConnectStatus, known: Known) -> State {
     match status {
         ConnectStatus::Connected => State::Connected { known },
         ConnectStatus::PendingVerification => State::PendingVerification { known },
@@ -88,7 +98,7 @@ pub(super) fn look(state: &State, known: Known, at: Timestamp) -> Result<Step<St
     Ok(if starts { step.effect(Effect::RetrieveAccount { account }) } else { step })
 }
 
-pub(super) fn with_known(state: &State, known: Known) -> State {
+fn with_known(state: &State, known: Known) -> State {
     match state {
         State::CreatingLink { .. } => State::CreatingLink { known },
         State::PendingVerification { .. } => State::PendingVerification { known },
@@ -102,13 +112,19 @@ pub(super) fn with_known(state: &State, known: Known) -> State {
     }
 }
 
-/// While something is open a timer looks, so that a lost webhook only costs time.
-pub(super) fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
+/// A timer looks, so that a lost webhook only costs time: often while something is open, else daily.
+fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
     match state {
         State::AwaitingCreator { known }
         | State::PendingVerification { known }
         | State::Restricted { known } => Some(at.plus(next_look(known.looks))),
-        _ => None,
+        State::Connected { .. } => Some(at.plus(Timestamp::DAY)),
+        // The answer to a call is on its way, or nothing is to be known any more.
+        State::CreatingAccount { .. }
+        | State::CreatingLink { .. }
+        | State::Rejected { .. }
+        | State::Disconnected { .. }
+        | State::Failed { .. } => None,
     }
 }
 
@@ -163,7 +179,7 @@ pub(super) fn link_failed(known: Known, failure: &Failure, at: Timestamp) -> Ste
 }
 
 /// The account is read too: a creator who asked for a link though all was well goes back to Connected.
-pub(super) fn after_link(known: Known, row: ConnectAccountUpdate, at: Timestamp) -> Step<State> {
+fn after_link(known: Known, row: ConnectAccountUpdate, at: Timestamp) -> Step<State> {
     let starts = known.reading == Reading::Idle;
     let known = Known { reading: if starts { Reading::UnderWay } else { known.reading }, ..known };
     let account = known.account.clone();
@@ -197,8 +213,9 @@ pub(super) fn unreadable(
     if failure.code == "account_invalid" {
         return disconnected(known);
     }
-    let next = with_known(state, Known { reading: Reading::Idle, ..known });
-    Step { wake_at: timer_of(&next, at), ..Step::to(next) }
+    let (known, again) = reading_over(known);
+    let next = with_known(state, known);
+    Step { wake_at: timer_of(&next, at), effects: again, ..Step::to(next) }
 }
 
 pub(super) fn disconnected(known: Known) -> Step<State> {
@@ -223,7 +240,7 @@ pub(super) fn failed(handle: HandleId, failure: &Failure) -> Step<State> {
         .record(Record::ConnectAccount(Box::new(row)))
 }
 
-pub(super) fn unchanged(known: &Known) -> ConnectAccountUpdate {
+fn unchanged(known: &Known) -> ConnectAccountUpdate {
     ConnectAccountUpdate {
         handle: known.handle,
         status: None,
