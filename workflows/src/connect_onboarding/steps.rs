@@ -112,20 +112,29 @@ fn with_known(state: &State, known: Known) -> State {
     }
 }
 
-/// A timer looks, so that a lost webhook only costs time: often while something is open, else daily.
+/// A timer looks, so that a lost webhook only costs time: often while something is open, else daily. While
+/// the account is being read, the answer sets it.
 fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
-    match state {
+    let after = match state {
         State::AwaitingCreator { known }
         | State::PendingVerification { known }
-        | State::Restricted { known } => Some(at.plus(next_look(known.looks))),
-        State::Connected { .. } => Some(at.plus(Timestamp::DAY)),
-        // The answer to a call is on its way, or nothing is to be known any more.
-        State::CreatingAccount { .. }
+        | State::Restricted { known }
+            if known.reading == Reading::Idle =>
+        {
+            next_look(known.looks)
+        }
+        State::Connected { known } if known.reading == Reading::Idle => Timestamp::DAY,
+        State::AwaitingCreator { .. }
+        | State::PendingVerification { .. }
+        | State::Connected { .. }
+        | State::Restricted { .. }
+        | State::CreatingAccount { .. }
         | State::CreatingLink { .. }
         | State::Rejected { .. }
         | State::Disconnected { .. }
-        | State::Failed { .. } => None,
-    }
+        | State::Failed { .. } => return None,
+    };
+    Some(at.plus(after))
 }
 
 pub(super) fn create_account(wish: &Onboard) -> Step<State> {

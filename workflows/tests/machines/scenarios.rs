@@ -7,13 +7,14 @@ use workflows::{
     effect::Effect,
     money::Currency,
     record::Record,
-    stripe::{Outcome, RefundStatus},
+    stripe::{Outcome, Refund, RefundStatus},
     workflow::{Refused, Step, Workflow},
 };
 
 use crate::examples::{
     FEE, PRICE, START, enabled, failure, onboard, paid, paid_otherwise, paid_twice, payment,
-    processor_fee, refunded, reported, request, restricted, retrieved, rival_id, session_created,
+    processor_fee, refund, refunded, reported, request, restricted, retrieved, rival_id,
+    session_created,
 };
 
 /// Events in their order, each with where it leads: `State: effects / records`, or `refused: why`.
@@ -170,6 +171,10 @@ fn s08_a_delayed_payment_gives_no_access_until_it_succeeds() {
 
 #[test]
 fn s10_the_loser_of_two_paid_purchases_is_refunded() {
+    let of_another_payment = Refund {
+        payment_intent: "pi_2".to_owned(),
+        ..refund("re_2", PRICE, RefundStatus::Succeeded)
+    };
     let lost = [
         (request(PRICE, FEE), CREATING),
         (session_created(), OPEN),
@@ -183,6 +188,10 @@ fn s10_the_loser_of_two_paid_purchases_is_refunded() {
         ),
         (
             refunded(PRICE - 1, RefundStatus::Succeeded),
+            "refused: this gives back a part, or another payment",
+        ),
+        (
+            E::RefundReported(of_another_payment),
             "refused: this gives back a part, or another payment",
         ),
         (E::TimerFired, "RefundingDuplicate: retrieve_refund"),

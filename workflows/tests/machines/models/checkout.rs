@@ -306,6 +306,9 @@ fn always() -> Vec<Property<CheckoutModel>> {
                 Standing::Done | Standing::Cancelled => !world.timer,
             }
         }),
+        Property::always("a timer is not set in vain", |_, world: &World| {
+            !world.timer || Checkout::step(&world.run, &Event::TimerFired, START).is_ok()
+        }),
         Property::always("left alone, it agrees with Stripe", |_, world: &World| {
             world.untold || agrees_with_stripe(&world.left_alone())
         }),

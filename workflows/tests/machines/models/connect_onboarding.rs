@@ -309,6 +309,10 @@ impl Model for OnboardingModel {
                     || !world.calls.is_empty()
                     || ConnectOnboarding::standing(&world.run) == Standing::Done
             }),
+            Property::always("a timer is not set in vain", |_, world: &World| {
+                let fired = &Event::TimerFired;
+                !world.timer || ConnectOnboarding::step(&world.run, fired, START).is_ok()
+            }),
             Property::always("left alone, it agrees with Stripe", |_, world: &World| {
                 world.left_alone().agrees_with_stripe()
             }),
