@@ -358,3 +358,10 @@ fn s31_what_is_late_about_the_earlier_account_means_nothing_to_the_new_one() {
         (C::AccountRetrieved(enabled("acct_2")), "Connected: / row CONNECTED"),
     ]);
 }
+
+#[test]
+fn an_onboarding_link_is_a_secret_that_history_does_not_keep() {
+    let kept = ConnectOnboarding::masked(&link_created("acct_1")).unwrap();
+    assert!(!serde_json::to_string(&kept).unwrap().contains("connect.example.com"), "{kept:?}");
+    assert_eq!(ConnectOnboarding::masked(&onboard()), None);
+}
