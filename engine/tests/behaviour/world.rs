@@ -262,6 +262,7 @@ impl FakeStripe {
             }
             Effect::CreateRefund { payment_intent, amount, .. } => Answer::RefundCreated(Refund {
                 id: format!("re_{payment_intent}"),
+                payment_intent: payment_intent.clone(),
                 amount: *amount,
                 status: RefundStatus::Succeeded,
             }),

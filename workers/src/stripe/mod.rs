@@ -93,7 +93,10 @@ impl Perform for StripePerformer {
             Effect::CreateRefund { payment_intent, amount, fee } => {
                 self.create_refund(task, payment_intent, *amount, *fee).await
             }
-            other => Err(not_ours(other)),
+            Effect::RetrieveRefund { refund } => self.retrieve_refund(refund).await,
+            other @ (Effect::SendMail(_) | Effect::SyncMarker { .. } | Effect::RollUp { .. }) => {
+                Err(not_ours(other))
+            }
         }
     }
 

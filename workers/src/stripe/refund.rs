@@ -3,8 +3,9 @@
 use engine::{Task, Trouble};
 use futures::TryStreamExt;
 use stripe::StripeRequest;
-use stripe_core::refund::{CreateRefund, ListRefund};
+use stripe_core::refund::{CreateRefund, ListRefund, RetrieveRefund};
 use stripe_shared::Refund;
+use stripe_types::Expandable;
 use workflows::{
     effect::{Answer, FeeReturn},
     stripe as facts,
@@ -43,6 +44,14 @@ impl StripePerformer {
         Ok(Answer::RefundCreated(facts(&refund)))
     }
 
+    pub(super) async fn retrieve_refund(&self, refund: &str) -> Result<Answer, Trouble> {
+        let refund = RetrieveRefund::new(refund)
+            .send(self.ready().await)
+            .await
+            .map_err(|error| trouble(Keyed::No, error))?;
+        Ok(Answer::RefundRetrieved(facts(&refund)))
+    }
+
     /// The refund that an earlier try of this task made.
     pub(super) async fn find_refund(
         &self,
@@ -70,5 +79,11 @@ fn facts(refund: &Refund) -> facts::Refund {
         Some("canceled") => facts::RefundStatus::Canceled,
         _ => facts::RefundStatus::Pending,
     };
-    facts::Refund { id: refund.id.to_string(), amount: refund.amount, status }
+    let payment_intent = match &refund.payment_intent {
+        Some(Expandable::Id(id)) => id.to_string(),
+        Some(Expandable::Object(intent)) => intent.id.to_string(),
+        // Refunds of charges without an intent are not ours.
+        None => String::new(),
+    };
+    facts::Refund { id: refund.id.to_string(), payment_intent, amount: refund.amount, status }
 }
