@@ -41,6 +41,7 @@ pub fn mint(
         issuer: settings.jwt_issuer.clone(),
         audience: settings.jwt_audience.clone(),
     };
-    let lifetime = std::time::Duration::from_secs(seconds);
-    Ok(api::mint_token(&jwt, sub, roles, lifetime)?.into())
+    let now = entities::statement::Clock::default().local_millis() / 1_000;
+    let expires_at = now.saturating_add_unsigned(seconds);
+    Ok(api::mint_token(&jwt, sub, roles, expires_at)?.into())
 }
