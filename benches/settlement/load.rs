@@ -72,7 +72,7 @@ fn posts(template: &Template, orders: &[OpenCheckout], address: &str) -> Vec<Pos
     let mut posts = Vec::with_capacity(orders.len() + orders.len() / DUPLICATE_EVERY);
     for (n, order) in orders.iter().enumerate() {
         let body = template.event(n, order);
-        let signature = simulator::sign(SECRET, body.as_bytes(), seconds.cast_signed());
+        let signature = simulator::sign(SECRET, &body, seconds.cast_signed());
         let bytes = format!(
             "POST /v2/public/stripe/webhook HTTP/1.1\r\nhost: {address}\r\n\
              content-type: application/json; charset=utf-8\r\nstripe-signature: {signature}\r\n\
