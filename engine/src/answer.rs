@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use entities::{
     inbox,
-    outbox::{self, Again, Held, Outbox},
+    outbox::{self, Absence, Again, Held, Outbox},
 };
 use sea_orm::ConnectionTrait;
 use workflows::{
@@ -14,10 +14,10 @@ use workflows::{
 };
 
 use crate::{
-    Engine, EngineError, Trouble, WakeUp, backoff, is_passing, perform::age_of_key, wake::Work,
+    Engine, EngineError, Trouble, WakeUp, backoff, is_passing, perform::absent_for, wake::Work,
 };
 
-/// How long Stripe's own lists may lag: before that, "not there" proves nothing.
+/// How long Stripe's own lists may lag: "not there" proves something once it was seen for so long.
 const ABSENCE_IS_CERTAIN: i64 = 60 * Timestamp::SECOND;
 /// How soon to look again for what may still turn up.
 const LOOK_AGAIN: i64 = 10 * Timestamp::SECOND;
@@ -126,7 +126,13 @@ pub(crate) fn event_row(
     effect: &Effect,
     answer: &Answer,
 ) -> Result<Option<inbox::NewInbox>, EngineError> {
-    let Some(machine) = engine.registry.find(&row.workflow) else { return Ok(None) };
+    let Some(machine) = engine.registry.find(&row.workflow) else {
+        return Err(EngineError::UnknownWorkflow(row.workflow.clone()));
+    };
+    if let Answer::Failed(failure) = answer {
+        tracing::warn!(id = %EffectId(row.id), kind = row.kind, code = failure.code,
+            message = failure.message, "an effect will not happen");
+    }
     let Some(event) = (machine.on_answer)(effect, answer)? else { return Ok(None) };
     Ok(Some(inbox::NewInbox {
         source: "outbox",
@@ -194,15 +200,19 @@ fn again(row: &Outbox, trouble: &Trouble) -> Again {
             let after = retry_after.unwrap_or(0).max(backoff::delay(row.attempt));
             (after, row.key_generation, message.clone())
         }
-        Trouble::Replayed { message } if age_of_key(row) >= ABSENCE_IS_CERTAIN => {
+        Trouble::Replayed { message } if absent_for(row) >= ABSENCE_IS_CERTAIN => {
             (0, row.key_generation + 1, message.clone())
         }
         Trouble::Replayed { message } => {
-            let certain = ABSENCE_IS_CERTAIN - age_of_key(row);
+            let certain = ABSENCE_IS_CERTAIN - absent_for(row);
             (certain.min(LOOK_AGAIN), row.key_generation, message.clone())
         }
         Trouble::Permanent(failure) => (0, row.key_generation, failure.message.clone()),
     };
     let status = if row.attempt >= row.max_attempts { "DEAD" } else { "PENDING" };
-    Again { status, after, key_generation, attempt: row.attempt, error }
+    let absence = match trouble {
+        Trouble::Replayed { .. } => Absence::Seen,
+        Trouble::Transient { .. } | Trouble::Permanent(_) => Absence::Unknown,
+    };
+    Again { status, after, key_generation, attempt: row.attempt, absence, error }
 }

@@ -30,6 +30,8 @@ pub const CAUTIOUS_RUNS: i64 = BATCH.cast_signed();
 const MAX_ATTEMPTS: i32 = 10;
 /// How long a run is left to a newer release.
 const LEAVE_TO_NEWER: i64 = 5 * Timestamp::SECOND;
+/// How long a run is left alone that cannot be read.
+const LEAVE_UNREADABLE: i64 = Timestamp::MINUTE;
 /// How often a batch that failed in passing (a deadlock) is tried again at once.
 const PASSING_RETRIES: usize = 3;
 
@@ -137,12 +139,24 @@ impl Engine {
         }
         let due = inbox::due_of_runs(db, &self.clock, &ids, per_run).await?;
         let mut walked = Vec::with_capacity(locked.len());
+        let mut unreadable = Vec::new();
         for locked in &locked {
             let Some(machine) = self.registry.find(&locked.run.workflow) else { continue };
             let from = due.partition_point(|message| message.run_id < locked.run.id);
             let to = due.partition_point(|message| message.run_id <= locked.run.id);
             let messages = &due[from..to];
-            walked.push((machine.walk)(Walk { run: &locked.run, messages, now: locked.now }));
+            match (machine.walk)(Walk { run: &locked.run, messages, now: locked.now }) {
+                Ok(stepped) => walked.push(stepped),
+                Err(error) => {
+                    tracing::error!(run = %RunId(locked.run.id), %error, "a run cannot be read");
+                    unreadable.push(locked.run.id);
+                }
+            }
+        }
+        if let Some(first) = locked.first().filter(|_| !unreadable.is_empty()) {
+            // The run's messages are not to blame: they wait for a release that can read it.
+            inbox::postpone(db, &self.clock, &unreadable, LEAVE_UNREADABLE).await?;
+            run::postpone(db, &unreadable, first.now + LEAVE_UNREADABLE).await?;
         }
         let walked: Vec<_> = walked.into_iter().filter(|walked| !walked.is_nothing()).collect();
         let stepped = walked.len();
@@ -174,7 +188,8 @@ impl Engine {
             self.cautious.fetch_sub(1, Ordering::Relaxed);
             let db = self.database.write();
             let counted = inbox::count_try(db, &self.clock, *id).await?;
-            if let Some(message) = counted.filter(|message| message.attempt > MAX_ATTEMPTS) {
+            let never = counted.as_ref().filter(|message| message.attempt > MAX_ATTEMPTS);
+            if let Some(message) = never {
                 tracing::error!(run = %id, seq = message.seq, "a message was never survived");
                 let error = "every try of this message ended with its process";
                 inbox::fail(db, &self.clock, message.seq, inbox::Verdict::Dead, error).await?;
@@ -183,8 +198,16 @@ impl Engine {
             }
             let one = Candidates { runs: BTreeMap::from([(*id, candidate.clone())]) };
             match self.attempt(&one, per_run).await {
-                Ok(count) => stepped += count,
-                Err(error) if is_passing(&error) => return Err(error),
+                Ok(count) if count > 0 => stepped += count,
+                // Somebody else holds the run, or the database is away: that was no try.
+                not_tried @ Ok(_) => {
+                    self.uncount(counted.as_ref()).await?;
+                    not_tried?;
+                }
+                Err(error) if is_passing(&error) => {
+                    self.uncount(counted.as_ref()).await?;
+                    return Err(error);
+                }
                 Err(error) => {
                     self.set_back(*id, &error).await?;
                     stepped += 1;
@@ -192,6 +215,13 @@ impl Engine {
             }
         }
         Ok(stepped)
+    }
+
+    async fn uncount(&self, counted: Option<&inbox::Counted>) -> Result<(), EngineError> {
+        if let Some(message) = counted {
+            inbox::uncount_try(self.database.write(), message.seq).await?;
+        }
+        Ok(())
     }
 
     /// The oldest due message of a run made the transaction fail.

@@ -63,7 +63,7 @@ async fn write_groups(engine: Engine, mut waiting: mpsc::Receiver<Waiting>) {
         metrics::histogram!("sluice_ingest_group_size").record(group.len() as f64);
         let (answers, webhooks): (Vec<_>, Vec<_>) =
             group.drain(..).map(|waiting| (waiting.answer, waiting.webhook)).unzip();
-        match write(&engine, webhooks.clone()).await {
+        match write_again(&engine, &webhooks).await {
             Ok(accepted) => {
                 for (answer, accepted) in answers.into_iter().zip(accepted) {
                     // The sender may have gone: the message is written down all the same.
@@ -74,7 +74,7 @@ async fn write_groups(engine: Engine, mut waiting: mpsc::Receiver<Waiting>) {
             Err(error) if !crate::is_passing(&error) && webhooks.len() > 1 => {
                 tracing::warn!(%error, "a group of webhooks failed: they are written singly");
                 for (answer, webhook) in answers.into_iter().zip(webhooks) {
-                    let accepted = write(&engine, vec![webhook]).await;
+                    let accepted = write_again(&engine, &[webhook]).await;
                     let _gone = answer.send(accepted.map(|accepted| accepted[0]));
                 }
             }
@@ -92,6 +92,22 @@ fn refuse(answers: Vec<oneshot::Sender<Result<Accepted, EngineError>>>, error: E
             EngineError::Database(sea_orm::DbErr::Conn(sea_orm::RuntimeErr::Internal(text.clone())))
         });
         let _gone = answer.send(Err(error));
+    }
+}
+
+/// How often a group that failed in passing (two processes that were sent the same events) is written again.
+const RETRIES: usize = 3;
+
+async fn write_again(engine: &Engine, webhooks: &[Webhook]) -> Result<Vec<Accepted>, EngineError> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match write(engine, webhooks.to_vec()).await {
+            Err(error) if crate::is_passing(&error) && attempt < RETRIES => {
+                tracing::debug!(%error, "a group of webhooks failed in passing");
+            }
+            result => return result,
+        }
     }
 }
 

@@ -54,6 +54,7 @@ pub struct Engine {
     waiters: wait::Waiters,
     /// How many more runs are taken singly, each try counted before it is made.
     cautious: Arc<AtomicI64>,
+    rollups: Arc<sweep::Rollups>,
 }
 
 impl Engine {
@@ -67,6 +68,7 @@ impl Engine {
             wakeups,
             node: node.into(),
             cautious: Arc::new(AtomicI64::new(drain::CAUTIOUS_RUNS)),
+            rollups: Arc::default(),
         }
     }
 

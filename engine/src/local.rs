@@ -2,7 +2,7 @@
 
 use entities::{
     earnings,
-    outbox::{self, Again, Held, Lease, Outbox},
+    outbox::{self, Absence, Again, Held, Lease, Outbox},
     rollup_queue,
 };
 use sea_orm::ConnectionTrait;
@@ -60,6 +60,7 @@ impl Engine {
             after: backoff::delay(row.attempt),
             key_generation: row.key_generation,
             attempt: row.attempt,
+            absence: Absence::Unknown,
             error: error.to_string(),
         };
         tracing::warn!(id = %row.id, kind = row.kind, %error, "a local effect failed");

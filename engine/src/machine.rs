@@ -24,7 +24,7 @@ pub struct Machine {
     pub name: &'static str,
     /// The version that this release steps with.
     pub version: u32,
-    pub(crate) walk: fn(Walk<'_>) -> Walked,
+    pub(crate) walk: fn(Walk<'_>) -> Result<Walked, Unreadable>,
     pub(crate) on_answer: fn(&Effect, &Answer) -> Result<Option<String>, serde_json::Error>,
     pub(crate) cancel: fn() -> Result<String, serde_json::Error>,
     pub(crate) standing: fn(u32, &str) -> Result<Standing, Unreadable>,

@@ -1,7 +1,7 @@
 //! Performing effects: claimed under a lease with a fencing epoch, performed outside any transaction with a
 //! deadline, answered with the epoch.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{num::NonZeroUsize, panic::AssertUnwindSafe, time::Duration};
 
 use async_trait::async_trait;
 use entities::{
@@ -140,7 +140,8 @@ impl Engine {
             }
         };
         let age = age_of_key(&row);
-        let performed = tokio::time::timeout(PERFORM_DEADLINE, async {
+        // A panic is this effect's fault, and must not take the others in hand with it.
+        let performing = AssertUnwindSafe(async {
             if age > KEY_LIFETIME {
                 return look_up(performer, &task).await;
             }
@@ -152,11 +153,13 @@ impl Engine {
                 performed => performed,
             }
         })
-        .await
-        .unwrap_or_else(|_| {
-            let message = format!("no answer within {} s", PERFORM_DEADLINE.as_secs());
-            Err(Trouble::Transient { retry_after: None, message })
-        });
+        .catch_unwind();
+        let passing = |message: String| Err(Trouble::Transient { retry_after: None, message });
+        let performed = match tokio::time::timeout(PERFORM_DEADLINE, performing).await {
+            Ok(Ok(performed)) => performed,
+            Ok(Err(_)) => passing("performing panicked".to_owned()),
+            Err(_) => passing(format!("no answer within {} s", PERFORM_DEADLINE.as_secs())),
+        };
         let kind: &'static str = (&task.effect).into();
         let outcome = if performed.is_ok() { "answered" } else { "failed" };
         metrics::counter!("sluice_effects_total", "kind" => kind, "outcome" => outcome)
@@ -176,8 +179,14 @@ async fn look_up(performer: &dyn Perform, task: &Task) -> Result<Answer, Trouble
     }
 }
 
+/// For how long what the effect makes is known not to be there, in milliseconds.
+pub(crate) fn absent_for(row: &Outbox) -> i64 {
+    let now = row.lease_until.unwrap_or_default() - LEASE;
+    now - row.absent_since.unwrap_or(now)
+}
+
 /// How long ago the current key was first used, in milliseconds.
-pub(crate) fn age_of_key(row: &Outbox) -> i64 {
+fn age_of_key(row: &Outbox) -> i64 {
     let now = row.lease_until.unwrap_or_default() - LEASE;
     now - row.first_attempt_at.unwrap_or(now)
 }

@@ -7,7 +7,7 @@ use workflows::{Timestamp, id::RunId, workflow::Workflow};
 
 use crate::{Engine, EngineError, step::name};
 
-/// How much of a history is read at a time, and how long a history may be to be replayed.
+/// How much of a history is read at a time.
 const LINES: u64 = 10_000;
 /// How many runs are read at a time.
 const RUNS: u64 = 200;
@@ -98,7 +98,7 @@ impl Engine {
             replayed.other_versions += 1;
             return Ok(());
         };
-        let lines = entities::history::of_run(self.database.read(), run.id, 0, LINES).await?;
+        let lines = self.whole_history(run.id).await?;
         match (machine.fold)(&lines) {
             Ok(Folded::OtherVersion) => replayed.other_versions += 1,
             Ok(Folded::State(folded)) => {
@@ -111,6 +111,21 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+impl Engine {
+    async fn whole_history(&self, run: Uuid) -> Result<Vec<History>, EngineError> {
+        let mut lines: Vec<History> = Vec::new();
+        loop {
+            let after = lines.last().map_or(0, |line| line.seq);
+            let page = entities::history::of_run(self.database.read(), run, after, LINES).await?;
+            let is_last = page.len() < LINES as usize;
+            lines.extend(page);
+            if is_last {
+                return Ok(lines);
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Retention: what is finished is deleted after a while, in chunks. Runs, history and ledger stay.
 
-use entities::{daily_total, idempotency, inbox, magic_link, outbox, visitor_session};
+use entities::{
+    connect_account, daily_total, idempotency, inbox, magic_link, outbox, visitor_session,
+};
 use workflows::Timestamp;
 
 use crate::{Engine, EngineError};
@@ -29,7 +31,9 @@ impl Engine {
         let db = self.database.write();
         let mut deleted = Retained::default();
         loop {
-            let chunk = inbox::delete_finished(db, &self.clock, INBOX, CHUNK).await?;
+            let transaction = self.database.begin().await?;
+            let chunk = inbox::delete_finished(&transaction, &self.clock, INBOX, CHUNK).await?;
+            transaction.commit().await?;
             deleted.messages += chunk;
             if chunk < CHUNK {
                 break;
@@ -46,6 +50,7 @@ impl Engine {
         deleted.answers = idempotency::delete_old(db, now - IDEMPOTENCY).await?;
         magic_link::delete_expired(db, now - MAGIC_LINKS).await?;
         visitor_session::delete_expired(db, now).await?;
+        connect_account::drop_expired_links(db, now).await?;
         self.count(Timestamp::from_millis(now).day(), deleted).await?;
         Ok(deleted)
     }

@@ -60,28 +60,13 @@ pub fn read<W: Workflow>(version: u32, state: &str) -> Result<W::State, Unreadab
 }
 
 /// Steps a run through its messages and its timer.
-pub fn walk<W: Workflow>(walk: Walk<'_>) -> Walked {
-    let mut walker = match Walker::<W>::new(walk.run, walk.now) {
-        Ok(walker) => walker,
-        Err(unreadable) => return all_poisoned(walk.messages, &unreadable.to_string()),
-    };
+pub fn walk<W: Workflow>(walk: Walk<'_>) -> Result<Walked, Unreadable> {
+    let mut walker = Walker::<W>::new(walk.run, walk.now)?;
     for message in walk.messages {
         walker.message(message);
     }
     walker.timer();
-    walker.finish()
-}
-
-fn all_poisoned(messages: &[inbox::Due], error: &str) -> Walked {
-    let failed = messages
-        .iter()
-        .map(|message| Poisoned {
-            seq: message.seq,
-            attempt: message.attempt,
-            error: error.to_owned(),
-        })
-        .collect();
-    Walked { failed, ..Walked::default() }
+    Ok(walker.finish())
 }
 
 struct Walker<'a, W: Workflow> {
@@ -170,7 +155,11 @@ impl<'a, W: Workflow> Walker<'a, W> {
         let from = self.state.take();
         self.version += 1;
         self.wake_at = step.wake_at.map(Timestamp::millis);
-        self.walked.cancelled |= *event == W::CANCEL;
+        if *event == W::CANCEL {
+            // What was asked for a moment ago, in this very batch, was never tried either.
+            self.walked.cancelled = true;
+            self.walked.effects.clear();
+        }
         let version = self.version;
         let effects = (0_i32..).zip(step.effects);
         self.walked.effects.extend(effects.map(|(n, effect)| Wanted { version, n, effect }));

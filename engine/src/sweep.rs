@@ -1,6 +1,9 @@
 //! The sweeper: finds whatever is due, so that a lost wake-up costs a second at most.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use entities::{inbox, node, operator_case, outbox, rollup_queue, run};
 use uuid::Uuid;
@@ -14,25 +17,29 @@ use workflows::{
     workflow::Workflow,
 };
 
-use crate::{Engine, EngineError, WakeUp, send, wake::Work};
+use crate::{Engine, EngineError, WakeUp, Wakeups, send, wake::Work};
 
 /// How long a message may wait for its run to become known before a person must decide.
 const UNROUTED_FOR: i64 = 10 * Timestamp::MINUTE;
 /// How long a process may be silent before it is forgotten.
 const SILENT_FOR: i64 = Timestamp::MINUTE;
+/// How often a handle is rolled up at most: a creator who sells all day long shall not write a history of it.
+const ROLLUP_EVERY: i64 = 5 * Timestamp::SECOND;
 /// How many handles' rollups one sweep sets off.
 const ROLLUPS: u64 = 256;
 
 impl Engine {
-    /// Takes back expired leases, routes what has become known, sets off rollups, and wakes for what is due.
-    pub async fn sweep(&self) -> Result<(), EngineError> {
+    /// Takes back expired leases, routes what has become known, sets off rollups, and wakes whoever is given
+    /// for what is due: those who work in this process, directly, so that no transport can be in the way.
+    pub async fn sweep(&self, wakeups: &dyn Wakeups) -> Result<(), EngineError> {
         let db = self.database.write();
         outbox::expire_leases(db, &self.clock).await?;
         inbox::route(db).await?;
         self.set_unrouted_aside().await?;
         self.set_off_rollups().await?;
-        let wake_up = self.due().await?;
-        self.wake(wake_up);
+        for work in self.due().await?.into_works() {
+            wakeups.wake(work);
+        }
         Ok(())
     }
 
@@ -91,7 +98,8 @@ impl Engine {
     /// sweep at once name the same version of the run, and so send one message.
     async fn set_off_rollups(&self) -> Result<(), EngineError> {
         let db = self.database.write();
-        let handles = rollup_queue::handles(db, ROLLUPS).await?;
+        let handles = rollup_queue::handles(db, self.rollups.after(), ROLLUPS).await?;
+        self.rollups.seen(&handles);
         if handles.is_empty() {
             return Ok(());
         }
@@ -102,10 +110,12 @@ impl Engine {
             .into_iter()
             .map(|run| (run.id, run))
             .collect();
+        let now = self.clock.local_millis();
         let mut messages = Vec::new();
         for (handle, id) in handles.into_iter().zip(ids) {
             let version = match runs.get(&id) {
                 Some(run) if run.status == "ACTIVE" => continue,
+                Some(run) if run.updated_at > now - ROLLUP_EVERY => continue,
                 Some(run) => run.version,
                 None => 0,
             };
@@ -118,5 +128,21 @@ impl Engine {
             inbox::insert(db, &self.clock, &messages).await?;
         }
         Ok(())
+    }
+}
+
+/// Where the next sweep goes on looking for handles to roll up: every handle's turn comes, however many sell.
+#[derive(Default)]
+pub struct Rollups(Mutex<Uuid>);
+
+impl Rollups {
+    fn after(&self) -> Uuid {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self, handles: &[Uuid]) {
+        let is_last = handles.len() < ROLLUPS as usize;
+        let next = handles.last().filter(|_| !is_last).copied().unwrap_or(Uuid::nil());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = next;
     }
 }

@@ -101,6 +101,13 @@ pub async fn update(db: &impl ConnectionTrait, change: &Change) -> Result<(), Db
     execute(db, &sql, values).await.map(drop)
 }
 
+/// Drops single-use links that can no longer be used.
+pub async fn drop_expired_links(db: &impl ConnectionTrait, now: i64) -> Result<u64, DbErr> {
+    let sql = "UPDATE connect_account SET link_url = NULL, link_expires_at = NULL \
+               WHERE link_expires_at <= $1";
+    execute(db, sql, vec![now.into()]).await
+}
+
 /// A handle's connected account.
 pub async fn of_handle(
     db: &impl ConnectionTrait,

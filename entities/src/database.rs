@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -39,7 +39,11 @@ impl Dialect {
     pub fn now(self, placeholder: &str) -> String {
         match self {
             Self::Postgres => {
-                format!("((extract(epoch FROM clock_timestamp()) * 1000)::bigint + {placeholder})")
+                // In a sub-select: it is evaluated once, and so can bound an index scan, which a volatile
+                // function by itself cannot.
+                format!(
+                    "(SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + {placeholder})"
+                )
             }
             Self::Sqlite => placeholder.to_owned(),
         }
@@ -89,12 +93,18 @@ impl Database {
     }
 
     /// Begins a transaction that will write: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite.
+    ///
+    /// Beginning goes on to its end even if whoever asked is gone (a client that hangs up). The driver
+    /// forgets a BEGIN that is dropped on its way: the connection would go back to the pool inside an open
+    /// transaction, and what others then write with it would never be committed.
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
-        self.write.begin_with_options(options).await
+        let write = self.write.clone();
+        let beginning = tokio::spawn(async move { write.begin_with_options(options).await });
+        beginning.await.map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?
     }
 
     /// Closes every connection.

@@ -301,6 +301,12 @@ pub async fn count_try(
     query_one(db, &sql, vec![clock.bind(dialect), run.into()]).await
 }
 
+/// Takes back the count of a try that was not made: somebody else held the run, or the database was away.
+pub async fn uncount_try(db: &impl ConnectionTrait, seq: i64) -> Result<(), DbErr> {
+    let sql = "UPDATE inbox SET attempt = attempt - 1 WHERE seq = $1 AND status = 'PENDING'";
+    execute(db, sql, vec![seq.into()]).await.map(drop)
+}
+
 /// Counts a try of a message that failed while it was stepped.
 pub async fn count_failure(db: &impl ConnectionTrait, seq: i64) -> Result<(), DbErr> {
     let sql = "UPDATE inbox SET attempt = attempt + 1 WHERE seq = $1";
@@ -325,7 +331,13 @@ pub async fn fail(
         "UPDATE inbox SET status = $2, due_at = {now} + $3, last_error = $4 \
          WHERE seq = $5 AND status = 'PENDING'"
     );
-    let values = vec![clock.bind(dialect), status.into(), delay.into(), error.into(), seq.into()];
+    let values = vec![
+        clock.bind(dialect),
+        status.into(),
+        delay.into(),
+        error.replace('\0', "").into(),
+        seq.into(),
+    ];
     execute(db, &sql, values).await.map(drop)
 }
 
@@ -422,7 +434,8 @@ pub async fn retry_dead(db: &impl ConnectionTrait, clock: &Clock, seq: i64) -> R
 }
 
 /// Deletes finished messages older than so many milliseconds with their raw bodies, a chunk at a time, and
-/// says how many.
+/// says how many. Looks at the oldest messages only, so that it is cheap while nothing is old. Must run
+/// inside a transaction, or a body could stay without its message.
 pub async fn delete_finished(
     db: &impl ConnectionTrait,
     clock: &Clock,
@@ -431,14 +444,22 @@ pub async fn delete_finished(
 ) -> Result<u64, DbErr> {
     let dialect = Dialect::of(db);
     let now = dialect.now("$1");
-    let old = format!(
-        "SELECT seq FROM inbox WHERE status IN ('DONE', 'IGNORED') AND received_at <= {now} - $2 \
-         ORDER BY seq LIMIT {chunk}"
+    let sql = format!(
+        "DELETE FROM inbox WHERE seq IN (SELECT seq FROM \
+         (SELECT seq, status, received_at FROM inbox ORDER BY seq LIMIT {window}) AS oldest \
+         WHERE status IN ('DONE', 'IGNORED') AND received_at <= {now} - $2 ORDER BY seq LIMIT {chunk}) \
+         RETURNING seq, source_id",
+        window = chunk * 10,
     );
-    let values = || vec![clock.bind(dialect), older_than.into()];
-    let bodies = format!("DELETE FROM webhook_body WHERE inbox_seq IN ({old})");
-    execute(db, &bodies, values()).await?;
-    execute(db, &format!("DELETE FROM inbox WHERE seq IN ({old})"), values()).await
+    let values = vec![clock.bind(dialect), older_than.into()];
+    let deleted: Vec<Inserted> = query(db, &sql, values).await?;
+    let rows = Rows::new().number("seq", deleted.iter().map(|row| row.seq));
+    let sql = format!(
+        "DELETE FROM webhook_body WHERE inbox_seq IN (SELECT seq FROM {})",
+        rows.source(dialect, 1)
+    );
+    execute(db, &sql, rows.values(dialect)).await?;
+    Ok(deleted.len() as u64)
 }
 
 /// A number of messages that are not finished.

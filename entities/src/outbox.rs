@@ -90,8 +90,10 @@ pub struct Outbox {
     pub max_attempts: i32,
     /// Raised when Stripe may no longer know the key: a new one is used.
     pub key_generation: i32,
-    /// When it was first taken.
+    /// When its current key was first used.
     pub first_attempt_at: Option<i64>,
+    /// Since when what it makes is known not to be there, under its current key.
+    pub absent_since: Option<i64>,
     /// Who holds it.
     pub lease_owner: Option<String>,
     /// Until when.
@@ -137,13 +139,18 @@ pub async fn claim(
     query(db, &sql, values).await
 }
 
-/// Takes leases back that have run out, and says how many.
+/// How long an effect rests after a lease that ran out, in milliseconds.
+const AFTER_EXPIRY: i64 = 1_000;
+
+/// Takes leases back that have run out, and says how many. An effect that was tried often enough without ever
+/// an outcome goes dead: what ends its process every time must not be tried for ever.
 pub async fn expire_leases(db: &impl ConnectionTrait, clock: &Clock) -> Result<u64, DbErr> {
     let dialect = Dialect::of(db);
     let now = dialect.now("$1");
     let sql = format!(
-        "UPDATE outbox SET status = 'PENDING', lease_owner = NULL, lease_until = NULL \
-         WHERE status = 'LEASED' AND lease_until <= {now}"
+        "UPDATE outbox SET status = CASE WHEN attempt >= max_attempts THEN 'DEAD' ELSE 'PENDING' END, \
+         due_at = {now} + {AFTER_EXPIRY}, last_error = COALESCE(last_error, 'the lease ran out'), \
+         lease_owner = NULL, lease_until = NULL WHERE status = 'LEASED' AND lease_until <= {now}"
     );
     execute(db, &sql, vec![clock.bind(dialect)]).await
 }
@@ -204,8 +211,19 @@ pub struct Again {
     pub key_generation: i32,
     /// How many tries are counted from now on.
     pub attempt: i32,
+    /// Whether what it makes was looked for and is not there.
+    pub absence: Absence,
     /// For a person.
     pub error: String,
+}
+
+/// Whether what an effect makes was looked for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// It was not looked for.
+    Unknown,
+    /// It was looked for, and is not there.
+    Seen,
 }
 
 /// Gives an effect back after a failed try. Returns whether the lease was still held.
@@ -217,9 +235,14 @@ pub async fn give_back(
 ) -> Result<bool, DbErr> {
     let dialect = Dialect::of(db);
     let now = dialect.now("$1");
+    let absence = match again.absence {
+        Absence::Unknown => String::new(),
+        Absence::Seen => format!("WHEN absent_since IS NULL THEN {now}"),
+    };
     let sql = format!(
         "UPDATE outbox SET status = $2, due_at = {now} + $3, key_generation = $4, attempt = $5, \
          first_attempt_at = CASE WHEN key_generation = $4 THEN first_attempt_at END, \
+         absent_since = CASE WHEN key_generation <> $4 THEN NULL {absence} ELSE absent_since END, \
          last_error = $6, lease_owner = NULL, lease_until = NULL \
          WHERE id = $7 AND epoch = $8 AND status = 'LEASED'"
     );
@@ -229,7 +252,7 @@ pub async fn give_back(
         again.after.into(),
         again.key_generation.into(),
         again.attempt.into(),
-        again.error.as_str().into(),
+        again.error.replace('\0', "").into(),
         held.id.into(),
         held.epoch.into(),
     ];
@@ -320,8 +343,10 @@ pub async fn delete_finished(
     let dialect = Dialect::of(db);
     let now = dialect.now("$1");
     let sql = format!(
-        "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox \
-         WHERE status IN ('DONE', 'CANCELLED') AND created_at <= {now} - $2 ORDER BY id LIMIT {chunk})"
+        "DELETE FROM outbox WHERE id IN (SELECT id FROM \
+         (SELECT id, status, created_at FROM outbox ORDER BY id LIMIT {window}) AS oldest \
+         WHERE status IN ('DONE', 'CANCELLED') AND created_at <= {now} - $2 ORDER BY id LIMIT {chunk})",
+        window = chunk * 10,
     );
     execute(db, &sql, vec![clock.bind(dialect), older_than.into()]).await
 }

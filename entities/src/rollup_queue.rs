@@ -12,17 +12,21 @@ pub struct Waiting {
     pub handle_id: Uuid,
 }
 
-/// Handles with queued transactions, so many at most. Steps from handle to handle through the index, however
+/// Handles with queued transactions after a handle, so many at most. Steps from handle to handle through the index, however
 /// many transactions a handle has queued.
-pub async fn handles(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>, DbErr> {
+pub async fn handles(
+    db: &impl ConnectionTrait,
+    after: Uuid,
+    limit: u64,
+) -> Result<Vec<Uuid>, DbErr> {
     let sql = format!(
         "WITH RECURSIVE next AS ( \
-         SELECT (SELECT handle_id FROM rollup_queue ORDER BY handle_id LIMIT 1) AS handle_id \
+         SELECT (SELECT handle_id FROM rollup_queue WHERE handle_id > $1 ORDER BY handle_id LIMIT 1) AS handle_id \
          UNION ALL SELECT (SELECT q.handle_id FROM rollup_queue q WHERE q.handle_id > next.handle_id \
          ORDER BY q.handle_id LIMIT 1) FROM next WHERE next.handle_id IS NOT NULL) \
          SELECT handle_id FROM next WHERE handle_id IS NOT NULL LIMIT {limit}"
     );
-    let waiting: Vec<Waiting> = query(db, &sql, vec![]).await?;
+    let waiting: Vec<Waiting> = query(db, &sql, vec![after.into()]).await?;
     Ok(waiting.into_iter().map(|row| row.handle_id).collect())
 }
 

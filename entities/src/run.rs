@@ -51,15 +51,6 @@ pub struct NewRun {
     pub handle_id: Option<Uuid>,
 }
 
-/// A state that a process can step: a workflow up to a version.
-#[derive(Clone, Debug)]
-pub struct Readable {
-    /// The machine's name.
-    pub workflow: &'static str,
-    /// The newest version that this process knows.
-    pub version: u32,
-}
-
 /// Makes runs that do not exist yet, not begun.
 pub async fn insert_missing(
     db: &impl ConnectionTrait,

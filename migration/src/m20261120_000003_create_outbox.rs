@@ -25,6 +25,7 @@ CREATE TABLE outbox (
     max_attempts INTEGER NOT NULL,
     key_generation INTEGER NOT NULL,
     first_attempt_at BIGINT,
+    absent_since BIGINT,
     lease_owner TEXT,
     lease_until BIGINT,
     epoch BIGINT NOT NULL,

@@ -305,6 +305,17 @@ impl Workflow for Checkout {
         })
     }
 
+    /// The buyer's mail address is kept with the visitor, where it can be forgotten.
+    fn masked(event: &Event) -> Option<Event> {
+        match event {
+            Event::Request(request) => Some(Event::Request(Box::new(Request {
+                email: "(masked)".to_owned(),
+                ..(**request).clone()
+            }))),
+            _ => None,
+        }
+    }
+
     fn standing(state: &State) -> Standing {
         match state {
             State::CreatingSession { .. } => Standing::waiting("Stripe to open the payment page"),

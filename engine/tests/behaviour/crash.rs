@@ -9,6 +9,7 @@ use crate::{
     on_both,
     world::{World, perform, settle_down},
 };
+use engine::wake::NoWakeups;
 
 /// Polls a future so many times and drops it, as a crash would. Returns whether it was done before.
 async fn cut<F: Future>(future: F, polls: usize) -> bool {
@@ -76,7 +77,8 @@ where
 /// moment later: until then its runs are skipped, and what is due stays due.
 async fn recover(world: &World) {
     world.engine.clock().advance(engine::LEASE + 1);
-    world.engine.sweep().await.unwrap();
+    world.engine.sweep(&NoWakeups).await.unwrap();
+    world.engine.clock().advance(1_001);
     loop {
         settle_down(&world.engine, &*world.stripe).await;
         if world.engine.due().await.unwrap() == engine::WakeUp::default() {
@@ -111,6 +113,23 @@ on_both! {
         let distinct: std::collections::BTreeSet<_> = calls.iter().collect();
         assert!(calls.len() > distinct.len(), "no call was ever repeated");
         assert_eq!(world.stripe.objects(), distinct.len());
+    }
+
+    async fn a_begin_that_nobody_waits_for_leaves_no_open_transaction(world: World) {
+        let database = world.engine.database().clone();
+        for polls in 0..40 {
+            cut(async { database.begin().await.map(drop).unwrap() }, polls % 10).await;
+        }
+        let mut ids = Vec::new();
+        for _ in 0..12 {
+            ids.push(world.awaiting_payment().await);
+        }
+        // What a connection wrote inside a forgotten transaction, others would not see.
+        let other = world.another_process().await;
+        for id in ids {
+            let run = other.find_run("checkout", id.0).await.unwrap().unwrap();
+            assert_eq!(run.state_name, "AwaitingPayment");
+        }
     }
 
     async fn a_drain_that_stops_in_the_middle_holds_nobody_else_up(world: World) {

@@ -11,6 +11,7 @@ use crate::{
     on_both,
     world::{World, paid},
 };
+use engine::wake::NoWakeups;
 
 on_both! {
     async fn a_sale_goes_all_the_way(world: World) {
@@ -144,7 +145,7 @@ on_both! {
         };
         let messages = [unrouted("cs_late", "evt_late"), unrouted("cs_foreign", "evt_foreign")];
         inbox::insert(db, world.engine.clock(), &messages).await.unwrap();
-        world.engine.sweep().await.unwrap();
+        world.engine.sweep(&NoWakeups).await.unwrap();
         world.settle_down().await;
         assert_eq!(world.state(id).await, "AwaitingPayment");
 
@@ -153,12 +154,12 @@ on_both! {
             run_id: RunId::of(Checkout::NAME, id.0).0,
         };
         entities::stripe_object::insert(db, &[known]).await.unwrap();
-        world.engine.sweep().await.unwrap();
+        world.engine.sweep(&NoWakeups).await.unwrap();
         world.settle_down().await;
         assert_eq!(world.state(id).await, "Settled");
 
         world.engine.clock().advance(11 * 60_000);
-        world.engine.sweep().await.unwrap();
+        world.engine.sweep(&NoWakeups).await.unwrap();
         let row = inbox::find(db, "stripe", "evt_foreign").await.unwrap().unwrap();
         assert_eq!(row.status, "IGNORED");
         let cases = operator_case::list_open_any_handle(db, 10).await.unwrap();

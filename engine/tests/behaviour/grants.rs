@@ -11,6 +11,7 @@ use workflows::{
 };
 
 use crate::{on_both, world::World};
+use engine::wake::NoWakeups;
 
 on_both! {
     async fn s10_of_two_paid_sessions_one_is_granted_and_one_given_back(world: World) {
@@ -73,7 +74,7 @@ on_both! {
             let id = world.awaiting_payment().await;
             world.pay(id, &format!("evt_{n}")).await;
             world.settle_down().await;
-            world.engine.sweep().await.unwrap();
+            world.engine.sweep(&NoWakeups).await.unwrap();
         }
         world.check().await;
         let db = world.engine.database().read();
@@ -81,6 +82,6 @@ on_both! {
         assert_eq!(earned.len(), 1);
         let earned = &earned[0];
         assert_eq!((earned.gross, earned.platform_fee, earned.net), (5_000, 250, 4_750));
-        assert!(entities::rollup_queue::handles(db, 10).await.unwrap().is_empty());
+        assert!(entities::rollup_queue::handles(db, uuid::Uuid::nil(), 10).await.unwrap().is_empty());
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     on_both,
     world::{World, perform},
 };
+use engine::wake::NoWakeups;
 
 on_both! {
     async fn s48_a_frozen_worker_answers_too_late(world: World) {
@@ -20,7 +21,8 @@ on_both! {
         assert_eq!(world.perform(Queue::Stripe).await, 0, "the lease is held");
 
         clock.advance(engine::LEASE + 1);
-        world.engine.sweep().await.unwrap();
+        world.engine.sweep(&NoWakeups).await.unwrap();
+        clock.advance(1_001);
         assert_eq!(world.perform(Queue::Stripe).await, 1);
         let late = Held { id: frozen[0].id, epoch: frozen[0].epoch };
         let answered = outbox::answer(db, clock, &[late]).await.unwrap();
