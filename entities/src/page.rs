@@ -89,6 +89,25 @@ pub async fn list(
     query(db, &sql, vec![handle.into(), after.into()]).await
 }
 
+/// A page's id and slug.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Slug {
+    /// Which page.
+    pub id: Uuid,
+    /// As it stands in addresses.
+    pub slug: String,
+}
+
+/// The slugs of those pages of a handle that have earnings.
+pub async fn slugs_with_earnings(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+) -> Result<Vec<Slug>, DbErr> {
+    let sql = "SELECT id, slug FROM page WHERE handle_id = $1 \
+               AND id IN (SELECT page_id FROM earnings WHERE handle_id = $1)";
+    query(db, sql, vec![handle.into()]).await
+}
+
 /// Saves a changed page over the version that was seen, and raises it. Returns whether that version was
 /// still the newest.
 pub async fn save(db: &impl ConnectionTrait, page: &Page) -> Result<bool, DbErr> {

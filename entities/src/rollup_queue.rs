@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::query;
+use crate::statement::{query, query_one};
 
 /// A handle with queued transactions.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -24,6 +24,13 @@ pub async fn handles(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Uuid>,
     );
     let waiting: Vec<Waiting> = query(db, &sql, vec![]).await?;
     Ok(waiting.into_iter().map(|row| row.handle_id).collect())
+}
+
+/// Whether a handle has queued transactions.
+pub async fn is_waiting(db: &impl ConnectionTrait, handle: Uuid) -> Result<bool, DbErr> {
+    let sql = "SELECT handle_id FROM rollup_queue WHERE handle_id = $1 LIMIT 1";
+    let waiting: Option<Waiting> = query_one(db, sql, vec![handle.into()]).await?;
+    Ok(waiting.is_some())
 }
 
 /// A taken transaction.

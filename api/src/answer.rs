@@ -1,0 +1,152 @@
+//! Answers to writes: the status, the body, where the thing is, and whether it is the answer to an earlier
+//! request with the same key.
+
+use std::marker::PhantomData;
+
+use poem::{
+    IntoResponse, Response,
+    http::{HeaderName, StatusCode, header},
+};
+use poem_openapi::{
+    ApiResponse,
+    payload::{Json, Payload},
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry},
+    types::{ToJSON, Type},
+};
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// What a write came to.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    /// 200, 201 or 202.
+    pub status: StatusCode,
+    /// Where what was made, or is being made, can be read.
+    pub location: Option<String>,
+    /// What is said about it.
+    pub body: T,
+    /// Whether an earlier request with the same key was answered so.
+    pub replayed: Replayed,
+}
+
+/// Whether an answer is given again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// The request was carried out.
+    No,
+    /// An earlier request with the same key was carried out.
+    Yes,
+}
+
+impl<T> Answer<T> {
+    /// It is done.
+    pub fn done(body: T) -> Self {
+        Self { status: StatusCode::OK, location: None, body, replayed: Replayed::No }
+    }
+
+    /// It was made, and is here.
+    pub fn created(location: String, body: T) -> Self {
+        Self { status: StatusCode::CREATED, location: Some(location), ..Self::done(body) }
+    }
+
+    /// It is under way; look here.
+    pub fn accepted(location: String, body: T) -> Self {
+        Self { status: StatusCode::ACCEPTED, location: Some(location), ..Self::done(body) }
+    }
+}
+
+/// Which statuses an operation answers with when all is well.
+pub trait Statuses: Send + Sync + 'static {
+    /// The statuses, and what each means.
+    const STATUSES: &'static [(u16, &'static str)];
+}
+
+/// 201.
+pub struct IsCreated;
+
+impl Statuses for IsCreated {
+    const STATUSES: &'static [(u16, &'static str)] = &[(201, "Created; `Location` says where.")];
+}
+
+/// 200.
+pub struct IsDone;
+
+impl Statuses for IsDone {
+    const STATUSES: &'static [(u16, &'static str)] = &[(200, "Done.")];
+}
+
+/// 200, or 202 when it takes longer than a request should.
+pub struct IsDoneOrAccepted;
+
+impl Statuses for IsDoneOrAccepted {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        (200, "Done."),
+        (202, "Accepted, and not done within ten seconds; `Location` says where to look."),
+    ];
+}
+
+/// The answer of an operation, documented by its statuses.
+pub struct Reply<S, T>(pub Answer<T>, PhantomData<S>);
+
+/// The answer to a request that makes something.
+pub type Created<T> = Reply<IsCreated, T>;
+/// The answer to a request that changes something.
+pub type Done<T> = Reply<IsDone, T>;
+/// The answer to a request that may take longer.
+pub type DoneOrAccepted<T> = Reply<IsDoneOrAccepted, T>;
+
+impl<S, T> From<Answer<T>> for Reply<S, T> {
+    fn from(answer: Answer<T>) -> Self {
+        Self(answer, PhantomData)
+    }
+}
+
+impl<S: Statuses, T: ToJSON> IntoResponse for Reply<S, T> {
+    fn into_response(self) -> Response {
+        let Answer { status, location, body, replayed } = self.0;
+        let mut response = Response::builder().status(status).content_type(Json::<T>::CONTENT_TYPE);
+        if let Some(location) = location {
+            response = response.header(header::LOCATION, location);
+        }
+        if replayed == Replayed::Yes {
+            response = response.header(REPLAYED, "true");
+        }
+        response.body(body.to_json_string())
+    }
+}
+
+impl<S: Statuses, T: Type + ToJSON> ApiResponse for Reply<S, T> {
+    fn meta() -> MetaResponses {
+        let answer = |&(status, description): &(u16, &'static str)| MetaResponse {
+            description,
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType {
+                content_type: Json::<T>::CONTENT_TYPE,
+                schema: T::schema_ref(),
+            }],
+            headers: headers(status),
+        };
+        MetaResponses { responses: S::STATUSES.iter().map(answer).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+fn headers(status: u16) -> Vec<MetaHeader> {
+    let header = |name: &str, description: &str| MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: false,
+        deprecated: false,
+        schema: String::schema_ref(),
+    };
+    let replayed =
+        header("Idempotent-Replayed", "`true`: an earlier request with the same key was answered so.");
+    match status {
+        200 => vec![replayed],
+        _ => vec![header("Location", "Where to look."), replayed],
+    }
+}

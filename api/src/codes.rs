@@ -1,0 +1,118 @@
+//! Every code that a problem can have: its status, its title, and what to do about it. The page
+//! `/docs/errors` and the error answers in the OpenAPI document are drawn from this table.
+
+use poem::http::StatusCode;
+
+macro_rules! codes {
+    ($($name:ident, $code:literal, $status:ident, $title:literal, $remedy:literal;)*) => {
+        /// What went wrong, in a form that programs can rely on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// Stable, snake case: the `code` of a problem.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status that always comes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// One sentence without a full stop: the `title` of a problem.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What the caller can do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest, "invalid_request", BAD_REQUEST, "The request is not valid",
+        "Mend what `detail` says; where fields are to blame, `errors` names each of them.";
+    SignatureMismatch, "signature_mismatch", BAD_REQUEST, "The webhook's signature does not hold",
+        "Check that the endpoint's signing secret is configured here, that nothing between Stripe and here \
+         changes the body, and that the clocks of both sides agree to within five minutes.";
+    LinkInvalid, "link_invalid", BAD_REQUEST, "The sign-in link is not genuine",
+        "Open the link exactly as it stands in the mail, or ask for a new one.";
+    CodeWrong, "code_wrong", BAD_REQUEST, "The sign-in code is wrong",
+        "Type the six digits of the newest mail. After five wrong codes the link is used up: ask for a new one.";
+    Unauthorized, "unauthorized", UNAUTHORIZED, "A bearer token is needed",
+        "Send `Authorization: Bearer <JWT>` with a token of the owner of the handle.";
+    TokenInvalid, "token_invalid", UNAUTHORIZED, "The bearer token is not accepted",
+        "Get a new token: it must be signed with a configured key (HS256), carry `sub` and `exp`, and fit the \
+         configured issuer and audience.";
+    TokenExpired, "token_expired", UNAUTHORIZED, "The bearer token has expired",
+        "Get a new token.";
+    NotSignedIn, "not_signed_in", UNAUTHORIZED, "The visitor is not signed in",
+        "Sign in with a magic link; the session cookie lasts 30 days.";
+    Forbidden, "forbidden", FORBIDDEN, "The caller may not do this",
+        "Use a token of the owner of the handle.";
+    OriginMismatch, "origin_mismatch", FORBIDDEN, "The request comes from another site",
+        "Writes with the visitor's cookie are accepted from pages of this origin only.";
+    NotFound, "not_found", NOT_FOUND, "There is nothing at this address",
+        "Check the address against the documentation at `/docs`.";
+    UnknownHandle, "unknown_handle", NOT_FOUND, "There is no such handle",
+        "Check the handle, or create it with `POST /v2/handles`.";
+    UnknownPage, "unknown_page", NOT_FOUND, "There is no such page",
+        "Check the slug. The public sees published pages only.";
+    UnknownCheckout, "unknown_checkout", NOT_FOUND, "There is no such checkout",
+        "Visitors see their own checkouts only: sign in as the visitor who asked for it.";
+    UnknownRun, "unknown_run", NOT_FOUND, "There is no such run",
+        "Runs are shown to the owner of their handle and to platform operators.";
+    MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "The address does not know this method",
+        "Check the method against the documentation at `/docs`.";
+    RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request's body did not arrive in time",
+        "Send the request again, with its whole body at once.";
+    HandleTaken, "handle_taken", CONFLICT, "The handle is taken",
+        "Choose another handle.";
+    SlugTaken, "slug_taken", CONFLICT, "The handle has a page of this slug",
+        "Choose another slug, or change the page that is there.";
+    VersionConflict, "version_conflict", CONFLICT, "The page was changed meanwhile",
+        "Read the page again and repeat the change on its newest version.";
+    ConnectNotReady, "connect_not_ready", CONFLICT, "The creator cannot take payments yet",
+        "The creator finishes onboarding: `blockers` says what is missing, until when, and what it prevents.";
+    ConnectRejected, "connect_rejected", CONFLICT, "Stripe has rejected the connected account",
+        "Stripe does not work with this account any more; the creator may turn to Stripe's support.";
+    PageNotPublished, "page_not_published", CONFLICT, "The page was never published",
+        "Publish the page first.";
+    NotForSale, "not_for_sale", CONFLICT, "The page needs no checkout",
+        "A PUBLIC page is open to everybody: read it.";
+    AlreadyEntitled, "already_entitled", CONFLICT, "The visitor has access already",
+        "Read the page; nothing has to be paid.";
+    PaymentProcessing, "payment_processing", CONFLICT, "A payment for this page is on its way",
+        "The bank is still sending the money of an earlier checkout: wait until it succeeds or fails.";
+    IdempotencyInProgress, "idempotency_in_progress", CONFLICT, "The first request with this key is running",
+        "Wait as long as `Retry-After` says, then send the same request again.";
+    LinkUsed, "link_used", GONE, "The sign-in link was used before",
+        "A link signs in once: ask for a new one.";
+    LinkExpired, "link_expired", GONE, "The sign-in link is no longer good",
+        "A link is good for 15 minutes and five codes: ask for a new one.";
+    TooLarge, "too_large", PAYLOAD_TOO_LARGE, "The request's body is too large",
+        "Send at most 256 KiB (1 MiB to the webhook routes).";
+    UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not known here",
+        "Send JSON with `Content-Type: application/json`.";
+    PriceTooLow, "price_too_low", UNPROCESSABLE_ENTITY, "The price leaves the creator nothing",
+        "Raise the price to at least the minimum that `detail` names.";
+    IdempotencyMismatch, "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The key was used for another request",
+        "An `Idempotency-Key` belongs to one request: choose a new key for a new one.";
+    RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
+        "Wait as long as `Retry-After` says.";
+    Internal, "internal", INTERNAL_SERVER_ERROR, "Something is wrong here",
+        "The fault is ours. Quote the `requestId` when you report it.";
+    StripeRefused, "stripe_refused", BAD_GATEWAY, "Stripe refused the request",
+        "`detail` says what Stripe answered. Nothing was charged.";
+    Unavailable, "unavailable", SERVICE_UNAVAILABLE, "The service is not available right now",
+        "Nothing was lost: wait as long as `Retry-After` says and send the request again.";
+}

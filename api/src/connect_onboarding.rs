@@ -1,0 +1,246 @@
+//! Onboarding: how a creator comes to be able to take payments.
+
+use std::time::Duration;
+
+use engine::{Awaited, Letter, Sent};
+use entities::{
+    connect_account::{self, ConnectAccount},
+    handle::Handle,
+    inbox,
+};
+use poem::Request;
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Header, Path},
+};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use workflows::{
+    connect_onboarding::{ConnectOnboarding, Event, Onboard},
+    effect::OnboardingUrls,
+    id::{HandleId, RunId},
+    message::Message,
+    record::ConnectStatus,
+    workflow::Workflow,
+};
+
+use crate::{
+    answer::{Answer, DoneOrAccepted, Replayed},
+    auth::Caller,
+    blocker::status_of,
+    body::{Issues, MaybeGiven},
+    codes::Code,
+    config::App,
+    connect_status::ConnectState,
+    handle::owned,
+    idempotency::{Begun, Pending, Ticket, Write, Writer},
+    moment::{maybe_moment, moment},
+    origin::destination,
+    problem::{Problem, Refused, refusals},
+    tag::Tag,
+};
+
+/// A wish to be onboarded.
+#[derive(Debug, Default, Object, Deserialize)]
+#[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct OnboardingWish {
+    /// Where Stripe sends the creator after the form: on this origin or on the allow-list.
+    pub return_url: Option<String>,
+    /// Where Stripe sends the creator when the link was used or has expired.
+    pub refresh_url: Option<String>,
+    /// ISO 3166 two-letter country of the account, when it is made.
+    pub country: Option<String>,
+}
+
+/// A single-use link to Stripe's form.
+#[derive(Clone, Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct Onboarding {
+    /// Where the creator goes. A secret, single use, good for a few minutes; `null` while it is being made.
+    pub url: Option<String>,
+    /// Until when the link is good.
+    pub expires_at: Option<OffsetDateTime>,
+    /// Stripe's id of the account: `acct_…`
+    pub account_id: Option<String>,
+    /// Where the account stands.
+    pub status: ConnectState,
+    /// The run that makes the link: `run_…`
+    pub run_id: String,
+}
+
+refusals!(StartOnboarding: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle,
+    ConnectRejected, StripeRefused, TooLarge, UnsupportedMediaType, IdempotencyMismatch,
+    IdempotencyInProgress);
+
+/// Onboarding of creators.
+pub struct OnboardingRoutes;
+
+#[OpenApi(tag = "Tag::Connect")]
+impl OnboardingRoutes {
+    /// Start or continue the onboarding
+    ///
+    /// Makes the connected account if there is none, and a fresh link to Stripe's form. A handle has one
+    /// account, however often this is asked for.
+    #[oai(path = "/v2/handles/:handle/connect/onboarding", method = "post",
+        operation_id = "startOnboarding")]
+    async fn start(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// Repeating a write with the same key and body gives the first answer again, for 24 hours.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
+        body: MaybeGiven<OnboardingWish>,
+    ) -> Result<DoneOrAccepted<Onboarding>, Refused<StartOnboarding>> {
+        let (app, MaybeGiven(body)) = (App::of(request)?, body);
+        let handle = owned(app, &caller.0, &handle.0).await?;
+        let urls = urls(app, &handle, &body)?;
+        let writer = Writer::Subject(&caller.0.subject);
+        let ticket = Ticket::new(writer, key.0, "startOnboarding", &[&handle.name], &body)?;
+        let write = match ticket.begin(app).await? {
+            Begun::Answered(answer) => return Ok(with_link(app, &handle, answer).await?.into()),
+            Begun::Write(write) => write,
+        };
+        let wish = Onboard { handle: HandleId(handle.id), country: body.country, urls };
+        Ok(carry_out(app, &handle, write, wish).await?.into())
+    }
+}
+
+fn urls(app: &App, handle: &Handle, wish: &OnboardingWish) -> Result<OnboardingUrls, Problem> {
+    let mut issues = Issues::new();
+    let connect = format!("/v2/handles/{}/connect", handle.name);
+    let mut url = |field, given: &Option<String>, ours: &str| match given {
+        Some(given) => issues.take(field, destination(app, given)).map(String::from),
+        None => Some(app.url(&format!("{connect}/{ours}"))),
+    };
+    let return_url = url("returnUrl", &wish.return_url, "return");
+    let refresh_url = url("refreshUrl", &wish.refresh_url, "refresh");
+    let is_code = |country: &String| {
+        country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
+    };
+    if !wish.country.as_ref().is_none_or(is_code) {
+        issues.blame("country", "must be an ISO 3166 code of two upper-case letters, such as DE");
+    }
+    issues.settle()?;
+    Ok(OnboardingUrls {
+        return_url: return_url.unwrap_or_default(),
+        refresh_url: refresh_url.unwrap_or_default(),
+    })
+}
+
+async fn carry_out(
+    app: &App,
+    handle: &Handle,
+    write: Write,
+    wish: Onboard,
+) -> Result<Answer<Onboarding>, Problem> {
+    let id = HandleId(handle.id);
+    let source_id = format!("onboard:{}", write.subject.simple());
+    let letter = Letter {
+        source: "api",
+        source_id: source_id.clone(),
+        message: Message::ConnectOnboarding(id, Event::Onboard(Box::new(wish))),
+        handle: Some(id),
+    };
+    // Taken up again, the message is a duplicate: it was sent with the row of the key.
+    let Sent { run, wake_up } = app.engine.send(&write.transaction, letter).await?;
+    let pending = write.commit(app, wake_up).await?;
+    match link(app, handle, run, &source_id).await {
+        Ok(answer) => {
+            // The link is a secret: it is not kept among the answers, and looked up again for a repetition.
+            let body = Onboarding { url: None, ..answer.body.clone() };
+            pending.answer(app, &Answer { body, ..answer.clone() }).await?;
+            Ok(answer)
+        }
+        Err(problem) => Err(give_up(app, pending, problem).await?),
+    }
+}
+
+/// The wish came to nothing: the same key may be used for another try.
+async fn give_up(app: &App, pending: Pending, problem: Problem) -> Result<Problem, Problem> {
+    pending.forget(app).await?;
+    Ok(problem)
+}
+
+/// Waits until the message was heard and the link is there, or will not be.
+async fn link(
+    app: &App,
+    handle: &Handle,
+    run: RunId,
+    source_id: &str,
+) -> Result<Answer<Onboarding>, Problem> {
+    let deadline = Instant::now() + app.config.answer_within;
+    let db = app.engine.database().read();
+    let mut seen = 0;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let settled = |run: &entities::run::Run| {
+            run.version > seen && !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink")
+        };
+        let reached = app.engine.wait(run, left.max(Duration::from_millis(1)), settled).await?;
+        let heard = inbox::find(db, "api", source_id).await?;
+        let heard = heard.is_some_and(|message| message.status != "PENDING");
+        let account = connect_account::of_handle(db, handle.id).await?;
+        match reached {
+            Awaited::Reached(_) if heard => return judge(app, run, account),
+            Awaited::Reached(reached) => seen = reached.version,
+            Awaited::Elapsed(_) => {
+                let body = onboarding(app, run, account.as_ref());
+                return Ok(Answer::accepted(format!("/v2/runs/{run}"), body));
+            }
+        }
+    }
+}
+
+fn judge(
+    app: &App,
+    run: RunId,
+    account: Option<ConnectAccount>,
+) -> Result<Answer<Onboarding>, Problem> {
+    let body = onboarding(app, run, account.as_ref());
+    if body.url.is_some() {
+        return Ok(Answer::done(body));
+    }
+    if status_of(account.as_ref()) == ConnectStatus::Rejected {
+        return Err(Problem::new(Code::ConnectRejected, "Stripe has rejected the account for good"));
+    }
+    let failure = account.and_then(|account| account.failure);
+    Err(Problem::new(Code::StripeRefused, failure.unwrap_or_else(|| "no link was made".to_owned())))
+}
+
+fn onboarding(app: &App, run: RunId, account: Option<&ConnectAccount>) -> Onboarding {
+    let status = ConnectState::of(status_of(account));
+    let now = app.now();
+    let good = account.filter(|account| account.link_expires_at.is_some_and(|until| until > now));
+    Onboarding {
+        url: good.and_then(|account| account.link_url.clone()),
+        expires_at: maybe_moment(good.and_then(|account| account.link_expires_at)),
+        account_id: account.and_then(|account| account.account_id.clone()),
+        status,
+        run_id: run.to_string(),
+    }
+}
+
+/// The stored answer with its link, as long as that very link is good.
+async fn with_link(
+    app: &App,
+    handle: &Handle,
+    mut answer: Answer<Onboarding>,
+) -> Result<Answer<Onboarding>, Problem> {
+    debug_assert_eq!(answer.replayed, Replayed::Yes);
+    let account = connect_account::of_handle(app.engine.database().read(), handle.id).await?;
+    let until = account.as_ref().and_then(|account| account.link_expires_at);
+    if until.map(moment) == answer.body.expires_at && until.is_some_and(|until| until > app.now()) {
+        answer.body.url = account.and_then(|account| account.link_url);
+    }
+    Ok(answer)
+}
+
+/// The run that onboards a handle.
+pub fn run_of(handle: &Handle) -> RunId {
+    RunId::of(ConnectOnboarding::NAME, handle.id)
+}

@@ -1,0 +1,100 @@
+//! The documentation: the OpenAPI document, a page to read it with, and the page of problems.
+
+use askama::Template;
+use poem::{
+    IntoResponse, Route,
+    endpoint::make_sync,
+    get,
+    http::header,
+    web::{Html, Redirect},
+};
+use poem_openapi::OpenApiService;
+
+use crate::{
+    checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes, connect_status::Connect,
+    earnings::EarningsRoutes, handle::Handles, page::Pages, page_publish::Publishing,
+    public_page::PublicPages, run::Runs, service::Service, sign_in::SignIns, visitor::Visitors,
+    webhook::Webhooks,
+};
+
+/// Where the page of problems is.
+pub const ERRORS: &str = "/docs/errors";
+
+/// The page brings its whole script and style with it, and calls nothing but this service.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                      img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+const DESCRIPTION: &str = "\
+Creators publish pages, take payments for them through Stripe Connect, and see what they earned. Visitors \
+sign in with a link in a mail, buy, and read.
+
+Times are RFC 3339 in UTC. Money is whole minor units (`priceCents`) with an ISO 4217 `currency`. Ids are \
+prefixed and sort by time. Every error is `application/problem+json` with a stable `code`; \
+[the page of problems](/docs/errors) says what to do about each. Every answer carries `x-request-id`. Writes \
+take `Idempotency-Key`.";
+
+type Everything = (
+    Handles,
+    OnboardingRoutes,
+    Connect,
+    Pages,
+    Publishing,
+    EarningsRoutes,
+    SignIns,
+    Visitors,
+    PublicPages,
+    Checkouts,
+    Webhooks,
+    Runs,
+    Service,
+);
+
+/// Every documented route.
+pub fn service() -> OpenApiService<Everything, ()> {
+    let everything = (
+        Handles,
+        OnboardingRoutes,
+        Connect,
+        Pages,
+        Publishing,
+        EarningsRoutes,
+        SignIns,
+        Visitors,
+        PublicPages,
+        Checkouts,
+        Webhooks,
+        Runs,
+        Service,
+    );
+    OpenApiService::new(everything, "Sluice", env!("CARGO_PKG_VERSION"))
+        .description(DESCRIPTION)
+        .server("/")
+}
+
+/// The generated document. It depends on the code only.
+pub fn openapi_yaml() -> String {
+    service().spec_yaml()
+}
+
+#[derive(Template)]
+#[template(path = "errors.html")]
+struct Errors {
+    codes: &'static [Code],
+}
+
+/// Every route, with those of the documentation.
+pub fn routes() -> Route {
+    let service = service();
+    let ui = service.swagger_ui_html();
+    let errors = Errors { codes: Code::ALL }.render().unwrap_or_else(|error| error.to_string());
+    let ui = make_sync(move |_| {
+        Html(ui.clone()).with_header(header::CONTENT_SECURITY_POLICY, POLICY).into_response()
+    });
+    let errors = make_sync(move |_| Html(errors.clone()));
+    Route::new()
+        .at("/", get(make_sync(|_| Redirect::see_other("/docs"))))
+        .at("/openapi.json", get(service.spec_endpoint()))
+        .at("/docs", get(ui))
+        .at(ERRORS, get(errors))
+        .nest_no_strip("/", service)
+}

@@ -1,0 +1,365 @@
+//! Runs: what happens behind an answer, what it waits for, and its timeline.
+
+use std::{collections::VecDeque, time::Duration};
+
+use entities::{handle, history, operator_case, outbox, run};
+use futures::{StreamExt, stream::BoxStream};
+use poem::{Request, web::sse::Event};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::{Header, Path, Query},
+    payload::{EventStream, Json},
+    types::ToJSON,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workflows::{
+    id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
+    workflow::Standing,
+};
+
+use crate::{
+    auth::{Caller, Principal},
+    codes::Code,
+    config::App,
+    moment::{maybe_moment, moment},
+    problem::{Problem, Refused, refusals},
+    tag::Tag,
+};
+
+/// How many lines of a timeline are read at once.
+const LINES: u64 = 200;
+/// How often a live timeline is read.
+const POLL: Duration = Duration::from_millis(500);
+/// How often a silent stream shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A run.
+#[derive(Debug, Object)]
+#[oai(rename = "Run", rename_all = "camelCase")]
+pub struct RunView {
+    /// `run_…`
+    pub id: String,
+    /// Which machine: `checkout`, `connect_onboarding` …
+    pub workflow: String,
+    /// What the run is about: `co_…`, `page_…`, `hndl_…`
+    pub subject: String,
+    /// The state's name.
+    pub state: String,
+    /// Whether it waits for something.
+    pub status: RunStatus,
+    /// What it waits for; completes the sentence "waiting for …".
+    pub waiting_for: Option<String>,
+    /// When it goes on by itself, if it does.
+    pub waiting_until: Option<OffsetDateTime>,
+    /// Whether a person must do something: a dead effect, or an open case.
+    pub needs_attention: bool,
+    /// Raised by every event.
+    pub version: i64,
+    /// What it asked of the outside world.
+    pub effects: Vec<EffectView>,
+    /// What a person must decide, or has decided.
+    pub cases: Vec<CaseView>,
+    /// Where to read on.
+    pub links: RunLinks,
+    /// When it was first written to.
+    pub created_at: OffsetDateTime,
+    /// When it last stepped.
+    pub updated_at: OffsetDateTime,
+}
+
+/// Whether a run waits for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RunStatus {
+    /// It waits for something that has a name.
+    Active,
+    /// It waits for nothing, yet still accepts events.
+    Done,
+    /// It was called off.
+    Cancelled,
+}
+
+/// Something that a run asked of the outside world.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct EffectView {
+    /// What: `create_checkout_session`, `send_mail` …
+    pub kind: String,
+    /// `PENDING`, `LEASED`, `DONE`, `DEAD` or `CANCELLED`.
+    pub status: String,
+    /// How often it was tried.
+    pub attempt: i32,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+    /// When it is tried (again), while it is pending.
+    pub due_at: Option<OffsetDateTime>,
+    /// When it was answered.
+    pub answered_at: Option<OffsetDateTime>,
+}
+
+/// Something that a person must decide.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct CaseView {
+    /// What kind of thing.
+    pub kind: String,
+    /// What happened, and what to do.
+    pub detail: String,
+    /// `OPEN` or `CLOSED`.
+    pub status: String,
+    /// When it came up.
+    pub created_at: OffsetDateTime,
+}
+
+/// Where to read on.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct RunLinks {
+    /// The timeline.
+    pub history: String,
+    /// The timeline, live.
+    pub events: String,
+}
+
+/// One line of a timeline.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct HistoryLine {
+    /// 1, 2, 3 … without gaps.
+    pub seq: i64,
+    /// What happened.
+    pub event: String,
+    /// The state before; absent for the first.
+    pub from_state: Option<String>,
+    /// The state after; absent if the event was refused.
+    pub to_state: Option<String>,
+    /// Why the event was refused, if it was.
+    pub refused: Option<String>,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// A timeline.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct HistoryList {
+    /// In the order it happened.
+    pub data: Vec<HistoryLine>,
+    /// For `cursor`, while there is more.
+    pub next_cursor: Option<String>,
+}
+
+impl HistoryLine {
+    fn of(line: history::History) -> Self {
+        Self {
+            seq: line.seq,
+            event: line.event_name,
+            from_state: line.from_state.filter(|state| !state.is_empty()),
+            to_state: line.to_state,
+            refused: line.refused,
+            at: moment(line.at),
+        }
+    }
+}
+
+/// The only door to a run: the owner of its handle, or somebody of the platform's.
+async fn visible(app: &App, caller: &Principal, id: &str) -> Result<run::Run, Problem> {
+    let unknown = || Problem::new(Code::UnknownRun, "there is no such run, or it is another's");
+    let id: RunId = id.parse().map_err(|_| unknown())?;
+    let db = app.engine.database().read();
+    let run = run::find_any_handle(db, id.0).await?.ok_or_else(unknown)?;
+    if caller.is_operator() {
+        return Ok(run);
+    }
+    let handle = handle::find(db, run.handle_id.ok_or_else(unknown)?).await?;
+    match handle.is_some_and(|handle| handle.owner == caller.subject) {
+        true => Ok(run),
+        false => Err(unknown()),
+    }
+}
+
+refusals!(ReadRun: Unauthorized, TokenInvalid, TokenExpired, UnknownRun);
+
+/// Runs.
+pub struct Runs;
+
+#[OpenApi(tag = "Tag::Runs")]
+impl Runs {
+    /// Read a run
+    ///
+    /// Its state, what it waits for, what it asked of the outside and how that went.
+    #[oai(path = "/v2/runs/:run_id", method = "get", operation_id = "getRun")]
+    async fn get(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// `run_…`
+        run_id: Path<String>,
+    ) -> Result<Json<RunView>, Refused<ReadRun>> {
+        let app = App::of(request)?;
+        let run = visible(app, &caller.0, &run_id.0).await?;
+        let db = app.engine.database().read();
+        let effects = outbox::of_run(db, run.id).await?;
+        let cases = operator_case::of_run(db, run.id).await?;
+        Ok(Json(view(app, &run, &effects, &cases)?))
+    }
+
+    /// Read a run's timeline
+    #[oai(path = "/v2/runs/:run_id/history", method = "get", operation_id = "getRunHistory")]
+    async fn history(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// `run_…`
+        run_id: Path<String>,
+        /// `nextCursor` of the list before.
+        cursor: Query<Option<i64>>,
+    ) -> Result<Json<HistoryList>, Refused<ReadRun>> {
+        let app = App::of(request)?;
+        let run = visible(app, &caller.0, &run_id.0).await?;
+        let db = app.engine.database().read();
+        let mut lines = history::of_run(db, run.id, cursor.0.unwrap_or(0), LINES + 1).await?;
+        let more = lines.len() as u64 > LINES;
+        lines.truncate(LINES as usize);
+        let next_cursor = lines.last().filter(|_| more).map(|line| line.seq.to_string());
+        let data = lines.into_iter().map(HistoryLine::of).collect();
+        Ok(Json(HistoryList { data, next_cursor }))
+    }
+
+    /// Follow a run's timeline
+    ///
+    /// Server-sent events: one for each line, with its `seq` as the id, so that a broken stream goes on where
+    /// it broke. It has no end.
+    #[oai(path = "/v2/runs/:run_id/events", method = "get", operation_id = "followRun")]
+    async fn events(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// `run_…`
+        run_id: Path<String>,
+        /// The last line that the client has.
+        #[oai(name = "Last-Event-ID")]
+        last: Header<Option<i64>>,
+        /// The same, where headers cannot be set.
+        after: Query<Option<i64>>,
+    ) -> Result<EventStream<BoxStream<'static, HistoryLine>>, Refused<ReadRun>> {
+        let app = App::of(request)?;
+        let run = visible(app, &caller.0, &run_id.0).await?;
+        let after = last.0.or(after.0).unwrap_or(0);
+        Ok(EventStream::new(follow(app.clone(), run.id, after)).keep_alive(KEEP_ALIVE).to_event(
+            |line| {
+                let id = line.seq.to_string();
+                Event::message(line.to_json_string()).event_type("history").id(id)
+            },
+        ))
+    }
+}
+
+/// The lines of a timeline as they come. Ends only when the database cannot be read: the client comes back.
+fn follow(app: App, run: Uuid, after: i64) -> BoxStream<'static, HistoryLine> {
+    let start = (app, after, VecDeque::new());
+    futures::stream::unfold(start, move |(app, mut after, mut lines)| async move {
+        while lines.is_empty() {
+            match history::of_run(app.engine.database().read(), run, after, LINES).await {
+                Ok(read) if read.is_empty() => tokio::time::sleep(POLL).await,
+                Ok(read) => lines.extend(read),
+                Err(error) => {
+                    tracing::warn!(%error, "a followed timeline cannot be read");
+                    return None;
+                }
+            }
+        }
+        let line = lines.pop_front()?;
+        after = line.seq;
+        Some((HistoryLine::of(line), (app, after, lines)))
+    })
+    .boxed()
+}
+
+fn view(
+    app: &App,
+    run: &run::Run,
+    effects: &[outbox::Outbox],
+    cases: &[operator_case::OperatorCase],
+) -> Result<RunView, Problem> {
+    let (waiting_for, waiting_until) = waiting(app, run)?;
+    let id = RunId(run.id).to_string();
+    Ok(RunView {
+        workflow: run.workflow.clone(),
+        subject: subject(&run.workflow, run.subject),
+        state: run.state_name.clone(),
+        status: match run.status.as_str() {
+            "ACTIVE" => RunStatus::Active,
+            "CANCELLED" => RunStatus::Cancelled,
+            _ => RunStatus::Done,
+        },
+        waiting_for,
+        waiting_until,
+        needs_attention: effects.iter().any(|effect| effect.status == "DEAD")
+            || cases.iter().any(|case| case.status == "OPEN"),
+        version: run.version,
+        effects: effects.iter().map(effect).collect(),
+        cases: cases.iter().map(case).collect(),
+        links: RunLinks {
+            history: format!("/v2/runs/{id}/history"),
+            events: format!("/v2/runs/{id}/events"),
+        },
+        id,
+        created_at: moment(run.created_at),
+        // A run that has not begun has not stepped.
+        updated_at: moment(run.updated_at.max(run.created_at)),
+    })
+}
+
+/// What the machine says it waits for. A state of a newer release is not read here.
+fn waiting(
+    app: &App,
+    run: &run::Run,
+) -> Result<(Option<String>, Option<OffsetDateTime>), Problem> {
+    if run.state.is_empty() {
+        return Ok((None, None));
+    }
+    let Some(machine) = app.engine.registry().reader_of(&run.workflow, run.machine_version) else {
+        return Ok((Some("a newer release to go on".to_owned()), None));
+    };
+    let version = u32::try_from(run.machine_version).unwrap_or_default();
+    match machine.standing(version, &run.state).map_err(Problem::internal)? {
+        Standing::Waiting(waiting) => {
+            let until = waiting.until.map(|until| moment(until.millis()));
+            Ok((Some(waiting.what.to_owned()), until))
+        }
+        Standing::Done | Standing::Cancelled => Ok((None, None)),
+    }
+}
+
+/// The subject's id as the rest of the API writes it.
+fn subject(workflow: &str, id: Uuid) -> String {
+    match workflow {
+        "checkout" => CheckoutId(id).to_string(),
+        "connect_onboarding" | "earnings_rollup" => HandleId(id).to_string(),
+        "magic_link" => MagicLinkId(id).to_string(),
+        "page_publish" => PageId(id).to_string(),
+        _ => id.simple().to_string(),
+    }
+}
+
+fn effect(row: &outbox::Outbox) -> EffectView {
+    EffectView {
+        kind: row.kind.clone(),
+        status: row.status.clone(),
+        attempt: row.attempt,
+        last_error: row.last_error.clone(),
+        due_at: (row.status == "PENDING").then(|| moment(row.due_at)),
+        answered_at: maybe_moment(row.answered_at),
+    }
+}
+
+fn case(row: &operator_case::OperatorCase) -> CaseView {
+    CaseView {
+        kind: row.kind.clone(),
+        detail: row.detail.clone(),
+        status: row.status.clone(),
+        created_at: moment(row.created_at),
+    }
+}

@@ -1,0 +1,26 @@
+//! The chapters of the documentation.
+
+use poem_openapi::Tags;
+
+/// The chapters of the documentation.
+#[derive(Tags)]
+pub enum Tag {
+    /// Creators' handles.
+    Handles,
+    /// How a creator comes to be able to take payments: Stripe Connect.
+    Connect,
+    /// What is read, and what is sold.
+    Pages,
+    /// What came in, and what is whose.
+    Earnings,
+    /// Signing in with a link in a mail.
+    Visitors,
+    /// What everybody may see, and what a visitor buys.
+    Public,
+    /// Events of Stripe's.
+    Webhooks,
+    /// What happens behind an answer: each piece of business, its timeline and what it waits for.
+    Runs,
+    /// For those who run the service.
+    Service,
+}

@@ -1,0 +1,174 @@
+//! Webhooks of Stripe's: verified, written down, acknowledged. Nothing else happens here: an event that was
+//! acknowledged is in the inbox, and whatever it leads to is done by workers.
+
+use engine::ingest::{Accepted, Webhook};
+use entities::inbox::NewInbox;
+use poem::{Request, http::HeaderMap};
+use poem_openapi::{Object, OpenApi, payload::Json};
+use workflows::{
+    checkout::Checkout,
+    connect_onboarding::ConnectOnboarding,
+    stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
+    workflow::Workflow,
+};
+
+use crate::{
+    body::{RawJson, parse},
+    codes::Code,
+    config::App,
+    problem::{Problem, Refused, refusals},
+    tag::Tag,
+};
+
+/// Stripe's ids have 30 characters or so; the column is unique and indexed.
+const LONGEST_ID: usize = 255;
+
+/// An acknowledgement.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct Received {
+    /// Always true: the event is written down.
+    pub received: bool,
+    /// Whether it had been before.
+    pub duplicate: bool,
+}
+
+refusals!(ReceiveWebhook: SignatureMismatch, TooLarge, UnsupportedMediaType, RequestTimeout);
+
+/// Webhooks of Stripe's.
+pub struct Webhooks;
+
+#[OpenApi(tag = "Tag::Webhooks")]
+impl Webhooks {
+    /// Events of the platform
+    ///
+    /// Carries `Stripe-Signature` over the raw body, 300 seconds old at most. The same event twice has one
+    /// effect. Events that no machine listens to, and those of the other mode (test or live), are kept and
+    /// set aside.
+    #[oai(path = "/v2/public/stripe/webhook", method = "post", operation_id = "receiveStripeEvent")]
+    async fn platform(
+        &self,
+        request: &Request,
+        body: RawJson,
+    ) -> Result<Json<Received>, Refused<ReceiveWebhook>> {
+        Ok(receive(Endpoint::Platform, request, body).await?)
+    }
+
+    /// Events of connected accounts
+    ///
+    /// The same, for the endpoint that listens to connected accounts.
+    #[oai(path = "/v2/public/stripe/connect-webhook", method = "post",
+        operation_id = "receiveStripeConnectEvent")]
+    async fn connect(
+        &self,
+        request: &Request,
+        body: RawJson,
+    ) -> Result<Json<Received>, Refused<ReceiveWebhook>> {
+        Ok(receive(Endpoint::Connect, request, body).await?)
+    }
+}
+
+async fn receive(
+    endpoint: Endpoint,
+    request: &Request,
+    RawJson(body): RawJson,
+) -> Result<Json<Received>, Problem> {
+    let app = App::of(request)?;
+    verify(app, endpoint, request.headers(), &body)?;
+    let envelope: Envelope = parse(&body)?;
+    if envelope.id.is_empty() || envelope.id.len() > LONGEST_ID {
+        return Err(Problem::field("id", "is not the id of an event"));
+    }
+    let message = message(endpoint, app.config.livemode, envelope)?;
+    let accepted = app.ingest.accept(Webhook { message, body: body.into() }).await?;
+    Ok(Json(Received { received: true, duplicate: accepted == Accepted::Duplicate }))
+}
+
+fn verify(app: &App, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
+    let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+    match app.signers.verify(endpoint, header, body, app.now() / 1_000) {
+        Ok(age) => {
+            // A clock that drifts shows here long before anything is refused.
+            metrics::gauge!("sluice_webhook_age_seconds").set(age as f64);
+            Ok(())
+        }
+        Err(mismatch) => {
+            metrics::counter!("sluice_webhook_signature_mismatches_total").increment(1);
+            tracing::warn!(%mismatch, "a webhook was refused");
+            Err(Problem::new(Code::SignatureMismatch, mismatch.to_string()))
+        }
+    }
+}
+
+/// The event as the inbox keeps it.
+fn message(endpoint: Endpoint, livemode: bool, envelope: Envelope) -> Result<NewInbox, Problem> {
+    if let Some(reason) = not_ours(endpoint, livemode, &envelope) {
+        return Ok(aside(envelope.id, "IGNORED", reason));
+    }
+    match meaning(endpoint, &envelope) {
+        Meaning::For(message) => Ok(NewInbox {
+            run_id: Some(message.run().0),
+            workflow: message.workflow(),
+            subject: Some(message.subject()),
+            event: message.event_json()?,
+            ..pending(envelope.id)
+        }),
+        Meaning::About(object, unrouted) => Ok(NewInbox {
+            workflow: listener(&unrouted),
+            stripe_object: Some(object),
+            event: unrouted.event_json()?,
+            ..pending(envelope.id)
+        }),
+        Meaning::Nothing => {
+            let reason = format!("no machine listens to {}", envelope.kind);
+            Ok(aside(envelope.id, "IGNORED", reason))
+        }
+        // A person looks at it: the type promises what the event has not.
+        Meaning::Malformed(reason) => Ok(aside(envelope.id, "DEAD", reason)),
+    }
+}
+
+/// Why an event is set aside unread, if it is.
+fn not_ours(endpoint: Endpoint, livemode: bool, envelope: &Envelope) -> Option<String> {
+    if envelope.livemode != livemode {
+        let (theirs, ours) = (mode(envelope.livemode), mode(livemode));
+        return Some(format!("a {theirs} event, and this installation is in {ours}"));
+    }
+    // Metadata is believed on the platform's own objects only.
+    match (endpoint, &envelope.account) {
+        (Endpoint::Platform, Some(account)) => {
+            Some(format!("an event of {account} on the platform's endpoint"))
+        }
+        _ => None,
+    }
+}
+
+fn mode(livemode: bool) -> &'static str {
+    if livemode { "live mode" } else { "test mode" }
+}
+
+fn listener(unrouted: &Unrouted) -> &'static str {
+    match unrouted {
+        Unrouted::Checkout(_) => Checkout::NAME,
+        Unrouted::ConnectOnboarding(_) => ConnectOnboarding::NAME,
+    }
+}
+
+fn pending(id: String) -> NewInbox {
+    NewInbox {
+        source: "stripe",
+        source_id: id,
+        run_id: None,
+        workflow: "",
+        subject: None,
+        handle_id: None,
+        stripe_object: None,
+        event: String::new(),
+        status: "PENDING",
+        last_error: None,
+    }
+}
+
+fn aside(id: String, status: &'static str, reason: String) -> NewInbox {
+    NewInbox { event: "null".to_owned(), status, last_error: Some(reason), ..pending(id) }
+}
