@@ -1,1 +1,85 @@
-fn main() {}
+//! `sluice`: the command line, and the only place where the parts are put together.
+
+mod assembly;
+mod check;
+mod demo;
+mod migrate;
+mod serve;
+mod settings;
+mod simulate;
+mod telemetry;
+mod token;
+
+use clap::{Parser, Subcommand};
+use settings::Settings;
+
+/// A durable workflow engine and job backend for money between creators and their audience.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// API, workers and, without a Stripe key, the Stripe simulator, in one process (the default).
+    Serve,
+    /// The API alone: PostgreSQL and Redis carry its work to `sluice worker`.
+    Api,
+    /// The workers alone.
+    Worker,
+    /// The whole story on a fresh database, narrated; fails if any figure is not what it must be.
+    Demo {
+        /// One JSON object a line in place of the narration.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Brings the database's schema up to date, takes the last step back, or says how it stands.
+    Migrate {
+        #[command(subcommand)]
+        direction: migrate::Direction,
+    },
+    /// Prints the OpenAPI document.
+    Openapi,
+    /// Mints a bearer token for development. Refuses to while a live Stripe key is configured.
+    Token(token::Wish),
+    /// Checks the invariants over the database.
+    Check,
+    /// Re-steps stored histories and reports the first difference of each.
+    Replay,
+    /// The Stripe simulator alone.
+    Simulator(simulate::Options),
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let CommandLine { command, settings } = CommandLine::parse();
+    let result = match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::all(&settings).await,
+        Command::Api => serve::api(&settings).await,
+        Command::Worker => serve::worker(&settings).await,
+        Command::Demo { json } => demo::run(&settings, json.into()).await,
+        Command::Migrate { direction } => migrate::run(&settings, direction).await,
+        Command::Openapi => {
+            print!("{}", api::openapi_yaml());
+            Ok(())
+        }
+        Command::Token(wish) => token::run(&settings, &wish),
+        Command::Check => check::check(&settings).await,
+        Command::Replay => check::replay(&settings).await,
+        Command::Simulator(options) => simulate::run(&settings, &options).await,
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sluice: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+/// What ends the process: for a person, who reads one line.
+type Fatal = Box<dyn std::error::Error + Send + Sync>;

@@ -102,7 +102,7 @@ fn verify(app: &App, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Re
 
 /// The event as the inbox keeps it.
 fn message(endpoint: Endpoint, livemode: bool, envelope: Envelope) -> Result<NewInbox, Problem> {
-    if let Some(reason) = not_ours(endpoint, livemode, &envelope) {
+    if let Some(reason) = of_the_other_mode(livemode, &envelope) {
         return Ok(aside(envelope.id, "IGNORED", reason));
     }
     match meaning(endpoint, &envelope) {
@@ -128,19 +128,11 @@ fn message(endpoint: Endpoint, livemode: bool, envelope: Envelope) -> Result<New
     }
 }
 
-/// Why an event is set aside unread, if it is.
-fn not_ours(endpoint: Endpoint, livemode: bool, envelope: &Envelope) -> Option<String> {
-    if envelope.livemode != livemode {
-        let (theirs, ours) = (mode(envelope.livemode), mode(livemode));
-        return Some(format!("a {theirs} event, and this installation is in {ours}"));
-    }
-    // Metadata is believed on the platform's own objects only.
-    match (endpoint, &envelope.account) {
-        (Endpoint::Platform, Some(account)) => {
-            Some(format!("an event of {account} on the platform's endpoint"))
-        }
-        _ => None,
-    }
+/// Why an event is set aside unread, if it is. Events of accounts that are not ours are set aside later, when
+/// nobody has come to know the account.
+fn of_the_other_mode(livemode: bool, envelope: &Envelope) -> Option<String> {
+    let (theirs, ours) = (mode(envelope.livemode), mode(livemode));
+    (theirs != ours).then(|| format!("a {theirs} event, and this installation is in {ours}"))
 }
 
 fn mode(livemode: bool) -> &'static str {

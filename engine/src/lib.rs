@@ -22,6 +22,7 @@ mod retention;
 mod send;
 mod step;
 mod sweep;
+mod upgrade;
 mod wait;
 pub mod wake;
 
@@ -37,6 +38,7 @@ pub use perform::{LEASE, PERFORM_DEADLINE, Perform, Slots, Task, Trouble};
 pub use replay::{Difference, Replayed};
 pub use retention::Retained;
 pub use send::{Letter, Sent};
+pub use upgrade::UnreadableRun;
 pub use wait::Awaited;
 pub use wake::{WakeUp, Wakeups, Work};
 

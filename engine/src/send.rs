@@ -52,6 +52,27 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Writes several messages down in one statement. Those sent before under their ids are left out.
+    pub async fn send_all(
+        &self,
+        db: &impl ConnectionTrait,
+        letters: &[Letter],
+    ) -> Result<WakeUp, EngineError> {
+        if letters.is_empty() {
+            return Ok(WakeUp::default());
+        }
+        let rows: Vec<_> = letters
+            .iter()
+            .map(|letter| {
+                row(letter.source, letter.source_id.clone(), &letter.message, letter.handle)
+            })
+            .collect::<Result<_, _>>()?;
+        inbox::insert(db, &self.clock, &rows).await?;
+        Ok(WakeUp::of(Work::Inbox))
+    }
+}
+
 /// A message as the inbox keeps it.
 pub fn row(
     source: &'static str,

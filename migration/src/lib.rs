@@ -7,6 +7,8 @@
 use sea_orm_migration::prelude::*;
 
 mod dialect;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod m20261120_000001_create_run_and_history;
 mod m20261120_000002_create_inbox;

@@ -5,24 +5,31 @@
 //! - one settlement for each payment, whatever is repeated, late, early or lost;
 //! - access only for what was paid as agreed: another amount or currency waits for a person, in quarantine;
 //! - paid wins: a session that expired, failed or was called off and then turns out to be paid is settled;
+//! - a lost webhook costs only time: whatever is waited for, an answer or a timer is on its way;
 //! - of two paid purchases of the same page by the same visitor, one is granted and the other given back.
 //!
 //! A webhook of Stripe's is believed as it is (it is signed) where it leads forward. Where it contradicts
 //! what is known (paid, after expired), the session is retrieved, and that answer decides.
 //!
+//! This file says which event leads where; `steps` says with which effects and records.
+//!
 //! Diagram: `workflows/diagrams/checkout.mmd`, explored from this file.
+
+mod steps;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    effect::{Answer, Effect, Failure, FeeReturn, Mail, SessionRequest},
+    effect::{Answer, Effect, Failure},
     id::{CheckoutId, VisitorId},
-    ledger::{self, Kind, Sale},
-    record::{CaseKind, CheckoutStatus, CheckoutUpdate, Grant, GrantKind, OperatorCase, Record},
+    ledger::Sale,
+    money::Money,
+    record::Record,
     stripe::{BalanceTransaction, Outcome, Payment, Refund, RefundStatus, Session},
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Workflow},
 };
+use steps::*;
 
 /// What a purchase remembers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
@@ -38,8 +45,10 @@ pub enum State {
     Expiring { order: Order, session: String },
     /// Paid, posted, granted. `payment` is absent where nothing had to be paid.
     Settled { order: Order, payment: Option<Payment> },
-    /// Paid, but the visitor had access already: the money goes back.
-    RefundingDuplicate { order: Order, payment: Payment },
+    /// Closed, and then reported as paid or on its way: the session itself is read, and decides.
+    Confirming { order: Order, session: String },
+    /// Paid, but the visitor had access already: the money goes back, by a refund as soon as it is known.
+    RefundingDuplicate { order: Order, payment: Payment, refund: Option<String> },
     /// The money went back.
     Refunded { order: Order, payment: Payment },
     /// Paid, posted, not granted: a person decides.
@@ -109,11 +118,6 @@ pub struct Request {
     pub expires_at: Timestamp,
 }
 
-/// How long after a session should have closed the next look is, while no webhook comes.
-const LOOK_AGAIN: i64 = 15 * Timestamp::MINUTE;
-/// Delayed payment methods take days.
-const LOOK_FOR_FUNDS: i64 = 12 * Timestamp::HOUR;
-
 /// One purchase.
 pub struct Checkout;
 
@@ -174,64 +178,97 @@ impl Workflow for Checkout {
             ) => reported(state, order, report, at),
             (S::Expiring { session, .. }, E::TimerFired) => Ok(expire_again(state, session, at)),
 
-            // Paid after all? The session itself decides.
+            // Paid after all? The session itself decides, as it is after this report.
             (
-                S::Expired { .. } | S::Failed { .. } | S::Cancelled { .. },
-                E::SessionReported(Session { id, outcome: Outcome::Paid(_) }),
-            ) => Ok(Step::to(state.clone())
-                .effect(Effect::RetrieveCheckoutSession { session: id.clone() })),
+                S::Expired { order }
+                | S::Failed { order, .. }
+                | S::Cancelled { order }
+                | S::Confirming { order, .. },
+                E::SessionReported(Session { id, outcome: Outcome::Unpaid | Outcome::Paid(_) }),
+            ) => Ok(confirm(order, id, at)),
+            (S::Confirming { order, .. }, E::SessionRetrieved(report)) => {
+                reported(state, order, report, at)
+            }
+            (S::Confirming { session, .. }, E::TimerFired) => {
+                Ok(retrieve(state, session, at.plus(LOOK_AGAIN)))
+            }
             (
                 S::Expired { order } | S::Failed { order, .. } | S::Cancelled { order },
                 E::SessionRetrieved(Session { outcome: Outcome::Paid(payment), .. }),
             ) => Ok(settle(order, payment)),
             // Stripe made the session while the purchase was called off: close it.
-            (S::Cancelled { .. }, E::SessionCreated { session, .. }) => Ok(Step::to(state.clone())
-                .record(Record::StripeObject(session.clone()))
-                .effect(Effect::ExpireCheckoutSession { session: session.clone() })),
+            (S::Cancelled { order }, E::SessionCreated { session, .. }) => {
+                Ok(expire(order, session.clone(), at).record(Record::StripeObject(session.clone())))
+            }
 
             (
                 S::Settled { order, payment: Some(known) }
-                | S::RefundingDuplicate { order, payment: known }
+                | S::RefundingDuplicate { order, payment: known, .. }
                 | S::Refunded { order, payment: known }
                 | S::Quarantined { order, payment: known },
                 E::SessionReported(Session { outcome: Outcome::Paid(paid), .. })
                 | E::SessionRetrieved(Session { outcome: Outcome::Paid(paid), .. }),
-            ) => paid_again(state, &order, &known, paid),
+            ) => paid_again(state, &order, &known, paid, at),
             (S::Settled { order, payment: Some(payment) }, E::GrantLost { .. }) => {
                 Ok(refund_duplicate(order, payment))
             }
             (
-                S::RefundingDuplicate { order, payment } | S::Quarantined { order, payment },
+                S::RefundingDuplicate { payment, .. } | S::Quarantined { payment, .. },
                 E::RefundReported(refund),
-            ) => refund_reported(state, order, payment, refund, at),
-            (S::RefundingDuplicate { order, payment }, E::RefundFailed(failure)) => {
+            ) if refund.payment_intent != payment.intent || refund.amount != payment.amount => {
+                Err(Refused::because("this gives back a part, or another payment"))
+            }
+            (
+                S::RefundingDuplicate { order, payment, .. } | S::Quarantined { order, payment },
+                E::RefundReported(Refund { id, status: RefundStatus::Succeeded, .. }),
+            ) => Ok(refunded(order, payment, id, at)),
+            (
+                S::RefundingDuplicate { order, payment, refund: None },
+                E::RefundReported(Refund { id, status: RefundStatus::Pending, .. }),
+            ) => Ok(refund_pending(order, payment, id, at)),
+            (
+                S::RefundingDuplicate { order, payment, .. },
+                E::RefundReported(Refund {
+                    status: RefundStatus::Failed | RefundStatus::Canceled,
+                    ..
+                }),
+            ) => Ok(not_refunded(order, payment, "the refund failed at Stripe")),
+            (S::RefundingDuplicate { order, payment, .. }, E::RefundFailed(failure)) => {
                 Ok(not_refunded(order, payment, &failure.message))
+            }
+            (S::RefundingDuplicate { refund: Some(refund), .. }, E::TimerFired) => {
+                Ok(retrieve_refund(state, refund, at))
             }
 
             // The fee may become known before the payment does: a posting stands in any order.
             (
-                S::Settled { order, payment: Some(payment) }
-                | S::RefundingDuplicate { order, payment }
-                | S::Refunded { order, payment }
-                | S::Quarantined { order, payment },
+                S::Settled { order, payment: Some(Payment { amount, currency, .. }) }
+                | S::RefundingDuplicate { order, payment: Payment { amount, currency, .. }, .. }
+                | S::Refunded { order, payment: Payment { amount, currency, .. } }
+                | S::Quarantined { order, payment: Payment { amount, currency, .. } },
                 E::ProcessorFee(fee),
-            ) => Ok(processor_fee(state, &order, fee, payment.amount)),
+            ) => Ok(processor_fee(state, &order, fee, Money::new(amount, currency), at)),
             (
                 S::CreatingSession { order, .. }
                 | S::AwaitingPayment { order, .. }
                 | S::AwaitingFunds { order, .. }
                 | S::Expiring { order, .. }
+                | S::Confirming { order, .. }
                 | S::Expired { order }
                 | S::Failed { order, .. }
                 | S::Cancelled { order },
                 E::ProcessorFee(fee),
-            ) => Ok(processor_fee(state, &order, fee, order.sale.amount)),
+            ) => {
+                let agreed = Money::new(order.sale.amount, order.sale.currency);
+                Ok(processor_fee(state, &order, fee, agreed, at))
+            }
 
             (
                 S::CreatingSession { .. }
                 | S::AwaitingPayment { .. }
                 | S::AwaitingFunds { .. }
                 | S::Expiring { .. }
+                | S::Confirming { .. }
                 | S::Settled { .. }
                 | S::RefundingDuplicate { .. }
                 | S::Refunded { .. }
@@ -250,7 +287,9 @@ impl Workflow for Checkout {
                 Event::SessionCreated { session: session.clone(), url: url.clone() }
             }
             (_, Answer::SessionRetrieved(session)) => Event::SessionRetrieved(session.clone()),
-            (_, Answer::RefundCreated(refund)) => Event::RefundReported(refund.clone()),
+            (_, Answer::RefundCreated(refund) | Answer::RefundRetrieved(refund)) => {
+                Event::RefundReported(refund.clone())
+            }
             (Effect::CreateCheckoutSession(_), Answer::Failed(failure)) => {
                 Event::SessionFailed(failure.clone())
             }
@@ -261,6 +300,7 @@ impl Workflow for Checkout {
                 Effect::RetrieveCheckoutSession { .. } | Effect::ExpireCheckoutSession { .. },
                 Answer::Failed(failure),
             ) => Event::SessionUnreadable(failure.clone()),
+            // Nobody waits for a mail, and a refund that could not be read is read again by the timer.
             _ => return None,
         })
     }
@@ -273,6 +313,7 @@ impl Workflow for Checkout {
             }
             State::AwaitingFunds { .. } => Standing::waiting("the buyer's bank to send the money"),
             State::Expiring { .. } => Standing::waiting("Stripe to close the payment page"),
+            State::Confirming { .. } => Standing::waiting("Stripe to say whether it was paid"),
             State::RefundingDuplicate { .. } => {
                 Standing::waiting("Stripe to give the second payment back")
             }
@@ -285,302 +326,5 @@ impl Workflow for Checkout {
             | State::Expired { .. }
             | State::Failed { .. } => Standing::Done,
         }
-    }
-}
-
-/// A price of zero never meets Stripe.
-fn give_away(order: Order) -> Step<State> {
-    let granted = grant(&order, GrantKind::Free);
-    let row = update(&order, CheckoutStatus::Settled);
-    Step::to(State::Settled { order, payment: None }).record(granted).record(Record::Checkout(row))
-}
-
-fn create_session(request: &Request) -> Step<State> {
-    let (order, sale) = (request.order.clone(), &request.order.sale);
-    let expires_at = request.expires_at;
-    Step::to(State::CreatingSession { order, expires_at }).effect(Effect::CreateCheckoutSession(
-        Box::new(SessionRequest {
-            checkout: sale.checkout,
-            account: sale.account.clone(),
-            title: request.title.clone(),
-            price: crate::money::Money::new(sale.amount, sale.currency),
-            fee: sale.fee,
-            email: request.email.clone(),
-            success_url: request.success_url.clone(),
-            cancel_url: request.cancel_url.clone(),
-            expires_at,
-        }),
-    ))
-}
-
-/// The timer is set a little after the session's end, so that the webhook usually comes first.
-fn await_payment(order: Order, session: &str, url: &str, expires_at: Timestamp) -> Step<State> {
-    let row = CheckoutUpdate {
-        session: Some(session.to_owned()),
-        url: Some(url.to_owned()),
-        ..update(&order, CheckoutStatus::Open)
-    };
-    Step::to(State::AwaitingPayment { order, session: session.to_owned(), expires_at })
-        .record(Record::StripeObject(session.to_owned()))
-        .record(Record::Checkout(row))
-        .wake_at(expires_at.plus(Timestamp::MINUTE))
-}
-
-/// What a report of the session leads to, from any state in which the purchase is still open.
-fn reported(
-    state: &State,
-    order: Order,
-    report: &Session,
-    at: Timestamp,
-) -> Result<Step<State>, Refused> {
-    let ours = session_of(state).is_none_or(|session| session == report.id);
-    match (&report.outcome, state) {
-        (Outcome::Paid(payment), _) => Ok(settle(order, payment)),
-        (_, _) if !ours => Err(Refused::because("this is another session of the same purchase")),
-        (Outcome::Unpaid, State::AwaitingFunds { .. }) => {
-            Err(Refused::because("the money is still on its way"))
-        }
-        (Outcome::Unpaid, _) => Ok(await_funds(order, &report.id, at)),
-        (Outcome::PaymentFailed, _) => Ok(fail(order, "payment_failed")),
-        (Outcome::Expired, State::AwaitingFunds { .. }) => {
-            Err(Refused::because("the buyer was through before"))
-        }
-        (Outcome::Expired, State::Expiring { .. }) => Ok(cancelled(order)),
-        (Outcome::Expired, _) => Ok(expired(order)),
-        (Outcome::Open, _) => Err(Refused::because("the session is still open")),
-    }
-}
-
-fn session_of(state: &State) -> Option<&str> {
-    match state {
-        State::AwaitingPayment { session, .. }
-        | State::AwaitingFunds { session, .. }
-        | State::Expiring { session, .. } => Some(session),
-        _ => None,
-    }
-}
-
-fn await_funds(order: Order, session: &str, at: Timestamp) -> Step<State> {
-    let row = CheckoutUpdate {
-        session: Some(session.to_owned()),
-        ..update(&order, CheckoutStatus::Processing)
-    };
-    Step::to(State::AwaitingFunds { order, session: session.to_owned() })
-        .record(Record::Checkout(row))
-        .wake_at(at.plus(LOOK_FOR_FUNDS))
-}
-
-/// Paid: posted in any case, granted only if it is what was agreed.
-fn settle(order: Order, payment: &Payment) -> Step<State> {
-    if payment.amount != order.sale.amount || payment.currency != order.sale.currency {
-        return quarantine(order, payment);
-    }
-    let row = CheckoutUpdate {
-        payment_intent: Some(payment.intent.clone()),
-        ..update(&order, CheckoutStatus::Settled)
-    };
-    let posting =
-        ledger::paid(&order.sale, Kind::Paid, &payment.intent, payment.amount, payment.currency);
-    let granted = grant(&order, GrantKind::Paid);
-    let receipt = Effect::SendMail(Mail::Receipt(order.sale.checkout));
-    Step::to(State::Settled { order, payment: Some(payment.clone()) })
-        .record(Record::Ledger(posting))
-        .record(granted)
-        .record(Record::Checkout(row))
-        .effect(receipt)
-}
-
-fn quarantine(order: Order, payment: &Payment) -> Step<State> {
-    let agreed = crate::money::Money::new(order.sale.amount, order.sale.currency);
-    let paid = crate::money::Money::new(payment.amount, payment.currency);
-    let case = OperatorCase {
-        kind: CaseKind::AmountMismatch,
-        key: payment.intent.clone(),
-        detail: format!(
-            "{paid} was paid where {agreed} was agreed: grant access by hand, or refund the payment"
-        ),
-    };
-    let row = CheckoutUpdate {
-        payment_intent: Some(payment.intent.clone()),
-        reason: Some("amount_mismatch".to_owned()),
-        ..update(&order, CheckoutStatus::InReview)
-    };
-    let posting = ledger::paid(
-        &order.sale,
-        Kind::Quarantined,
-        &payment.intent,
-        payment.amount,
-        payment.currency,
-    );
-    Step::to(State::Quarantined { order, payment: payment.clone() })
-        .record(Record::Ledger(posting))
-        .record(Record::Checkout(row))
-        .record(Record::OperatorCase(case))
-}
-
-/// The same payment once more means nothing. Another payment of the same purchase is posted for a person.
-fn paid_again(
-    state: &State,
-    order: &Order,
-    known: &Payment,
-    paid: &Payment,
-) -> Result<Step<State>, Refused> {
-    if paid.intent == known.intent {
-        return Err(Refused::because("this payment was settled before"));
-    }
-    let posting =
-        ledger::paid(&order.sale, Kind::Quarantined, &paid.intent, paid.amount, paid.currency);
-    let case = OperatorCase {
-        kind: CaseKind::AmountMismatch,
-        key: paid.intent.clone(),
-        detail: format!(
-            "the purchase was paid a second time, beside {}: refund this payment",
-            known.intent
-        ),
-    };
-    Ok(Step::to(state.clone()).record(Record::Ledger(posting)).record(Record::OperatorCase(case)))
-}
-
-fn refund_duplicate(order: Order, payment: Payment) -> Step<State> {
-    let fee = if order.sale.fee > 0 { FeeReturn::Returned } else { FeeReturn::NoFee };
-    let refund = Effect::CreateRefund {
-        payment_intent: payment.intent.clone(),
-        amount: payment.amount,
-        fee,
-    };
-    Step::to(State::RefundingDuplicate { order, payment }).effect(refund)
-}
-
-fn refund_reported(
-    state: &State,
-    order: Order,
-    payment: Payment,
-    refund: &Refund,
-    at: Timestamp,
-) -> Result<Step<State>, Refused> {
-    match refund.status {
-        RefundStatus::Pending => Err(Refused::because("the refund is on its way")),
-        RefundStatus::Succeeded if refund.amount != payment.amount => {
-            Err(Refused::because("only a part was given back"))
-        }
-        RefundStatus::Succeeded => Ok(refunded(order, payment, refund, at)),
-        RefundStatus::Failed | RefundStatus::Canceled => match state {
-            State::RefundingDuplicate { .. } => {
-                Ok(not_refunded(order, payment, "the refund failed at Stripe"))
-            }
-            _ => Err(Refused::because("the refund failed")),
-        },
-    }
-}
-
-fn refunded(order: Order, payment: Payment, refund: &Refund, at: Timestamp) -> Step<State> {
-    let posting =
-        ledger::refunded_in_full(&order.sale, &refund.id, payment.amount, payment.currency, at);
-    let row = CheckoutUpdate {
-        reason: Some("duplicate".to_owned()),
-        ..update(&order, CheckoutStatus::Refunded)
-    };
-    let mail = Effect::SendMail(Mail::DuplicateRefunded(order.sale.checkout));
-    Step::to(State::Refunded { order, payment })
-        .record(Record::StripeObject(refund.id.clone()))
-        .record(Record::Ledger(posting))
-        .record(Record::Checkout(row))
-        .effect(mail)
-}
-
-fn not_refunded(order: Order, payment: Payment, why: &str) -> Step<State> {
-    let case = OperatorCase {
-        kind: CaseKind::DuplicateNotRefunded,
-        key: payment.intent.clone(),
-        detail: format!(
-            "a second payment for the same page could not be given back ({why}): refund it by hand"
-        ),
-    };
-    let row = CheckoutUpdate {
-        reason: Some("duplicate_not_refunded".to_owned()),
-        ..update(&order, CheckoutStatus::InReview)
-    };
-    Step::to(State::Quarantined { order, payment })
-        .record(Record::Checkout(row))
-        .record(Record::OperatorCase(case))
-}
-
-/// Posts the processor's fee. `paid` is what the buyer paid (or is to pay), minor units.
-fn processor_fee(state: &State, order: &Order, fee: &BalanceTransaction, paid: i64) -> Step<State> {
-    let stay = Step { wake_at: timer_of(state), ..Step::to(state.clone()) };
-    if fee.currency != order.sale.currency {
-        return stay.record(Record::OperatorCase(OperatorCase {
-            kind: CaseKind::FeeCurrency,
-            key: fee.id.clone(),
-            detail: format!(
-                "the fee is in {}, the sale in {}: post it by hand",
-                fee.currency, order.sale.currency
-            ),
-        }));
-    }
-    stay.record(Record::Ledger(ledger::processor_fee(
-        &order.sale,
-        fee,
-        paid - order.sale.fee.min(paid),
-    )))
-}
-
-/// The timer that belongs to a state, for steps that stay in it.
-fn timer_of(state: &State) -> Option<Timestamp> {
-    match state {
-        State::AwaitingPayment { expires_at, .. } => Some(expires_at.plus(Timestamp::MINUTE)),
-        _ => None,
-    }
-}
-
-fn retrieve(state: &State, session: String, wake_at: Timestamp) -> Step<State> {
-    Step::to(state.clone()).effect(Effect::RetrieveCheckoutSession { session }).wake_at(wake_at)
-}
-
-fn expire(order: Order, session: String, at: Timestamp) -> Step<State> {
-    let effect = Effect::ExpireCheckoutSession { session: session.clone() };
-    Step::to(State::Expiring { order, session }).effect(effect).wake_at(at.plus(LOOK_AGAIN))
-}
-
-fn expire_again(state: &State, session: String, at: Timestamp) -> Step<State> {
-    Step::to(state.clone())
-        .effect(Effect::ExpireCheckoutSession { session })
-        .wake_at(at.plus(LOOK_AGAIN))
-}
-
-fn expired(order: Order) -> Step<State> {
-    let row = update(&order, CheckoutStatus::Expired);
-    Step::to(State::Expired { order }).record(Record::Checkout(row))
-}
-
-fn cancelled(order: Order) -> Step<State> {
-    let row = CheckoutUpdate {
-        reason: Some("cancelled".to_owned()),
-        ..update(&order, CheckoutStatus::Expired)
-    };
-    Step::to(State::Cancelled { order }).record(Record::Checkout(row))
-}
-
-fn fail(order: Order, reason: &str) -> Step<State> {
-    let row = CheckoutUpdate {
-        reason: Some(reason.to_owned()),
-        ..update(&order, CheckoutStatus::Failed)
-    };
-    Step::to(State::Failed { order, reason: reason.to_owned() }).record(Record::Checkout(row))
-}
-
-fn grant(order: &Order, kind: GrantKind) -> Record {
-    let Sale { page, checkout, .. } = order.sale;
-    Record::Grant(Grant { page, visitor: order.visitor, checkout, kind })
-}
-
-fn update(order: &Order, status: CheckoutStatus) -> CheckoutUpdate {
-    CheckoutUpdate {
-        checkout: order.sale.checkout,
-        status,
-        session: None,
-        url: None,
-        payment_intent: None,
-        reason: None,
     }
 }

@@ -57,6 +57,11 @@ pub enum Effect {
         /// Whether the platform's fee goes back too. Stripe refuses the question when there was no fee.
         fee: FeeReturn,
     },
+    /// Read a refund as it is now.
+    RetrieveRefund {
+        /// `re_…`
+        refund: String,
+    },
     /// Send a mail, once as far as SMTP allows.
     SendMail(Mail),
     /// Tell the outside that a page is on sale, or no longer.
@@ -171,6 +176,8 @@ pub enum Answer {
     SessionRetrieved(stripe::Session),
     /// The refund was accepted.
     RefundCreated(stripe::Refund),
+    /// The refund as it is.
+    RefundRetrieved(stripe::Refund),
     /// The mail server took it.
     MailSent,
     /// The outside knows.
@@ -227,7 +234,8 @@ impl Effect {
             | Self::CreateCheckoutSession(_)
             | Self::RetrieveCheckoutSession { .. }
             | Self::ExpireCheckoutSession { .. }
-            | Self::CreateRefund { .. } => Queue::Stripe,
+            | Self::CreateRefund { .. }
+            | Self::RetrieveRefund { .. } => Queue::Stripe,
             Self::SendMail(_) => Queue::Mail,
             Self::SyncMarker { .. } => Queue::Marker,
             Self::RollUp { .. } => Queue::Local,

@@ -81,6 +81,8 @@ pub struct Requirements {
 pub struct Refund {
     /// `re_…`
     pub id: String,
+    /// `pi_…`: the payment that is given back.
+    pub payment_intent: String,
     /// Minor units given back to the buyer.
     pub amount: i64,
     /// Whether the money is on its way.

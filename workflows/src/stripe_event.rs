@@ -136,9 +136,10 @@ pub enum Endpoint {
 
 /// Reads an event.
 pub fn meaning(endpoint: Endpoint, envelope: &Envelope) -> Meaning {
-    match endpoint {
-        Endpoint::Platform => platform(envelope),
-        Endpoint::Connect => connect(envelope),
+    match (endpoint, &envelope.account) {
+        (Endpoint::Platform, None) => platform(envelope),
+        // A connected account's event that came in by the wrong endpoint is still not the platform's own.
+        (Endpoint::Connect, _) | (Endpoint::Platform, Some(_)) => connect(envelope),
     }
 }
 
@@ -170,19 +171,23 @@ fn platform(envelope: &Envelope) -> Meaning {
     let Some(id) = object.id.clone() else {
         return Meaning::Malformed("data.object.id is missing".to_owned());
     };
-    routed(object, checkout::Event::SessionReported(Session { id, outcome }))
+    routed(object, id.clone(), checkout::Event::SessionReported(Session { id, outcome }))
 }
 
 fn connect(envelope: &Envelope) -> Meaning {
-    let event = match envelope.kind.as_str() {
+    let event: fn(&str) -> connect_onboarding::Event = match envelope.kind.as_str() {
         "account.updated" | "capability.updated" | "account.external_account.updated" => {
-            connect_onboarding::Event::AccountChanged
+            |_| connect_onboarding::Event::AccountChanged
         }
-        "account.application.deauthorized" => connect_onboarding::Event::Deauthorized,
+        "account.application.deauthorized" => {
+            |account| connect_onboarding::Event::Deauthorized { account: account.to_owned() }
+        }
         _ => return Meaning::Nothing,
     };
     match &envelope.account {
-        Some(account) => Meaning::About(account.clone(), Unrouted::ConnectOnboarding(event)),
+        Some(account) => {
+            Meaning::About(account.clone(), Unrouted::ConnectOnboarding(event(account)))
+        }
         None => Meaning::Malformed("account is missing".to_owned()),
     }
 }
@@ -196,13 +201,13 @@ fn account(id: Option<&str>, object: &Object, event: connect_onboarding::Event) 
     }
 }
 
-fn routed(object: &Object, event: checkout::Event) -> Meaning {
+/// To the checkout that the metadata names, or else to the run that knows an object.
+fn routed(object: &Object, known_by: String, event: checkout::Event) -> Meaning {
     let checkout =
         object.metadata.as_ref().and_then(|metadata| metadata.sluice_checkout.as_deref());
-    match (checkout.and_then(|checkout| checkout.parse::<CheckoutId>().ok()), &object.id) {
-        (Some(checkout), _) => Meaning::For(Message::Checkout(checkout, event)),
-        (None, Some(id)) => Meaning::About(id.clone(), Unrouted::Checkout(event)),
-        (None, None) => Meaning::Malformed("data.object.id is missing".to_owned()),
+    match checkout.and_then(|checkout| checkout.parse::<CheckoutId>().ok()) {
+        Some(checkout) => Meaning::For(Message::Checkout(checkout, event)),
+        None => Meaning::About(known_by, Unrouted::Checkout(event)),
     }
 }
 
@@ -220,7 +225,13 @@ fn payment(object: &Object) -> Result<Payment, String> {
     Ok(Payment { intent, amount, currency })
 }
 
+/// A refund made by hand in Stripe's dashboard carries no metadata: the payment leads to the run.
 fn refund(object: &Object) -> Meaning {
+    // Sluice pays by payment intents only: another charge's refund is not ours.
+    let Some(payment_intent) = object.payment_intent.as_ref().map(|intent| intent.id().to_owned())
+    else {
+        return Meaning::Nothing;
+    };
     let status = match object.status.as_ref().and_then(serde_json::Value::as_str) {
         Some("succeeded") => RefundStatus::Succeeded,
         Some("failed") => RefundStatus::Failed,
@@ -231,5 +242,7 @@ fn refund(object: &Object) -> Meaning {
     let (Some(id), Some(amount)) = (object.id.clone(), object.amount) else {
         return Meaning::Malformed("data.object.id or amount is missing".to_owned());
     };
-    routed(object, checkout::Event::RefundReported(Refund { id, amount, status }))
+    let known_by = payment_intent.clone();
+    let refund = Refund { id, payment_intent, amount, status };
+    routed(object, known_by, checkout::Event::RefundReported(refund))
 }

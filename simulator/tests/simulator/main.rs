@@ -1,0 +1,20 @@
+//! What a user of Stripe would notice, asked of the simulator over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod accounts;
+mod authentication;
+mod checkout;
+mod clock;
+mod expansion;
+mod faults;
+mod fixtures;
+mod idempotency;
+mod lists;
+mod pages;
+mod refunds;
+mod sdk;
+mod state_file;
+mod summary;
+mod support;
+mod webhooks;

@@ -1,0 +1,79 @@
+use serde_json::json;
+use simulator::{Simulator, SimulatorConfig, SimulatorError};
+
+use crate::support::{Inbox, Sim, text};
+
+#[tokio::test]
+async fn a_restart_forgets_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = Inbox::open().await;
+    let config = SimulatorConfig {
+        state_file: Some(directory.path().join("state.json")),
+        ..SimulatorConfig::default()
+    };
+    let sim = Sim::start_with(config.clone()).await;
+    let account = sim.account().await;
+    let session = sim.session(1000, Some((&account, 100))).await;
+    sim.advance(3600).await;
+    let customer = sim.post_once("k1", "/v1/customers", "email=a@b.test").await.ok();
+    let now = sim.now().await;
+    let url = sim.running.url();
+    sim.running.shutdown().await.unwrap();
+
+    let endpoints = inbox.endpoints();
+    let sim = Sim::start_with(SimulatorConfig {
+        platform_endpoint: endpoints.platform,
+        connect_endpoint: endpoints.connect,
+        public_url: Some(url),
+        ..config
+    })
+    .await;
+    assert!(sim.now().await >= now);
+    let path = format!("/v1/checkout/sessions/{}", text(&session["id"]));
+    assert_eq!(sim.get(&path).await.ok(), session);
+    let replayed = sim.post_once("k1", "/v1/customers", "email=a@b.test").await.ok();
+    assert_eq!(replayed, customer);
+    let paid = sim.play(&session, json!({ "outcome": "paid" })).await.ok();
+    assert_ne!(paid["payment_intent"], customer["id"]);
+    inbox.until_kind("checkout.session.completed").await;
+}
+
+#[tokio::test]
+async fn webhooks_on_their_way_are_delivered_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let inbox = Inbox::open().await;
+    let endpoints = inbox.endpoints();
+    let config = SimulatorConfig {
+        state_file: Some(directory.path().join("state.json")),
+        platform_endpoint: endpoints.platform.clone().map(|endpoint| simulator::Endpoint {
+            url: "http://127.0.0.1:9/".to_owned(),
+            ..endpoint
+        }),
+        ..SimulatorConfig::default()
+    };
+    let sim = Sim::start_with(config.clone()).await;
+    sim.post("/v1/customers", "email=a@b.test").await.ok();
+    sim.running.shutdown().await.unwrap();
+    let _sim =
+        Sim::start_with(SimulatorConfig { platform_endpoint: endpoints.platform, ..config }).await;
+    inbox.until_kind("customer.created").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_understood_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    std::fs::write(&path, "{}").unwrap();
+    let config = SimulatorConfig { state_file: Some(path.clone()), ..SimulatorConfig::default() };
+    let error = Simulator::start(config).await.unwrap_err();
+    assert!(matches!(error, SimulatorError::StateFormat { .. }));
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{}");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_an_error() {
+    let sim = Sim::start().await;
+    let config = SimulatorConfig { bind: sim.running.address(), ..SimulatorConfig::default() };
+    let error = Simulator::start(config).await.unwrap_err();
+    assert!(matches!(error, SimulatorError::Bind { .. }));
+}

@@ -1,0 +1,71 @@
+//! Schedules: the sweeper, the heartbeat, retention, and reading Stripe's balance transactions.
+
+use std::{future::Future, time::Duration};
+
+use engine::{Engine, EngineError};
+use rand::Rng;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Identity, Pace, Performers, balance_transactions};
+
+const SWEEP: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(10);
+const RETENTION: Duration = Duration::from_secs(3_600);
+
+pub fn start(
+    tasks: &mut JoinSet<()>,
+    engine: &Engine,
+    performers: &Performers,
+    pace: Pace,
+    identity: Identity,
+    stop: &CancellationToken,
+) {
+    let (sweeping, beating, retaining, listing) =
+        (engine.clone(), engine.clone(), engine.clone(), engine.clone());
+    let stripe = performers.stripe.clone();
+    tasks.spawn(every("sweep", SWEEP, stop.clone(), move || {
+        let engine = sweeping.clone();
+        async move { engine.sweep().await }
+    }));
+    tasks.spawn(every("heartbeat", HEARTBEAT, stop.clone(), move || {
+        let engine = beating.clone();
+        async move { engine.heartbeat(identity.role, identity.release).await }
+    }));
+    tasks.spawn(every("retention", RETENTION, stop.clone(), move || {
+        let engine = retaining.clone();
+        async move {
+            let deleted = engine.retain().await?;
+            tracing::info!(?deleted, "what was old enough is deleted");
+            Ok(())
+        }
+    }));
+    tasks.spawn(every(
+        "balance_transactions",
+        pace.balance_transactions,
+        stop.clone(),
+        move || {
+            let (engine, stripe) = (listing.clone(), stripe.clone());
+            async move { balance_transactions::import(&engine, &stripe).await }
+        },
+    ));
+}
+
+/// Does something at once and then over and over, with a little jitter, so that processes which started
+/// together do not stay in step. A failure is logged, and the next time it is tried again.
+async fn every<F, Fut>(name: &'static str, period: Duration, stop: CancellationToken, act: F)
+where
+    F: Fn() -> Fut,
+    Fut: Future<Output = Result<(), EngineError>>,
+{
+    while !stop.is_cancelled() {
+        if let Err(error) = act().await {
+            tracing::warn!(schedule = name, %error, "failed; it is tried again next time");
+        }
+        let jittered = period.mul_f64(rand::rng().random_range(0.8..1.2));
+        tokio::select! {
+            () = tokio::time::sleep(jittered) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Calls to Stripe: one attempt each, with the caller's idempotency key. Retries belong to the outbox.
+
+mod account;
+mod checkout_session;
+mod failure;
+mod refund;
+
+use std::{num::NonZeroU32, time::Duration};
+
+use async_trait::async_trait;
+use engine::{Perform, Task, Trouble};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use secrecy::{ExposeSecret, SecretString};
+use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError};
+use stripe_core::balance_transaction::ListBalanceTransaction;
+use stripe_shared::BalanceTransaction;
+use stripe_types::{List, RangeBoundsTs, RangeQueryTs};
+use url::Url;
+use workflows::effect::{Answer, Effect, Failure};
+
+/// How long one call may take: within the deadline for performing an effect.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Performs calls to Stripe.
+pub struct StripePerformer {
+    client: Client,
+    limiter: DefaultDirectRateLimiter,
+}
+
+/// How Stripe is reached.
+pub struct StripeConfig {
+    /// `sk_…`
+    pub secret_key: SecretString,
+    /// Stripe's own address, or the simulator's.
+    pub api_base: Option<Url>,
+    /// Calls a second at most, by this process. <https://docs.stripe.com/rate-limits>
+    pub calls_a_second: NonZeroU32,
+}
+
+impl StripePerformer {
+    /// A client that is ready to call.
+    pub fn new(config: &StripeConfig) -> Result<Self, StripeError> {
+        let mut builder = ClientBuilder::new(config.secret_key.expose_secret()).timeout(TIMEOUT);
+        if let Some(base) = &config.api_base {
+            builder = builder.url(base.as_str());
+        }
+        let client =
+            builder.app_info("sluice", Some(env!("CARGO_PKG_VERSION").into()), None).build()?;
+        let limiter = RateLimiter::direct(Quota::per_second(config.calls_a_second));
+        Ok(Self { client, limiter })
+    }
+
+    /// A page of the balance transactions of charges created at or after a moment (seconds), the newest
+    /// first, with their charges.
+    pub async fn list_charge_transactions(
+        &self,
+        created_from: i64,
+        after: Option<String>,
+        limit: i64,
+    ) -> Result<List<BalanceTransaction>, StripeError> {
+        let mut request = ListBalanceTransaction::new()
+            .type_("charge")
+            .created(since(created_from))
+            .expand(vec!["data.source".to_owned()])
+            .limit(limit);
+        if let Some(after) = after {
+            request = request.starting_after(after);
+        }
+        request.send(self.ready().await).await
+    }
+
+    /// The client, once a call is within the rate limit.
+    async fn ready(&self) -> &Client {
+        self.limiter.until_ready().await;
+        &self.client
+    }
+}
+
+#[async_trait]
+impl Perform for StripePerformer {
+    async fn perform(&self, task: &Task) -> Result<Answer, Trouble> {
+        match &task.effect {
+            Effect::CreateAccount { handle, country } => {
+                self.create_account(task, *handle, country.as_deref()).await
+            }
+            Effect::CreateAccountLink { account, urls } => {
+                self.create_account_link(account, urls).await
+            }
+            Effect::RetrieveAccount { account } => self.retrieve_account(account).await,
+            Effect::CreateCheckoutSession(request) => self.create_session(task, request).await,
+            Effect::RetrieveCheckoutSession { session } => self.retrieve_session(session).await,
+            Effect::ExpireCheckoutSession { session } => self.expire_session(session).await,
+            Effect::CreateRefund { payment_intent, amount, fee } => {
+                self.create_refund(task, payment_intent, *amount, *fee).await
+            }
+            Effect::RetrieveRefund { refund } => self.retrieve_refund(refund).await,
+            other @ (Effect::SendMail(_) | Effect::SyncMarker { .. } | Effect::RollUp { .. }) => {
+                Err(not_ours(other))
+            }
+        }
+    }
+
+    async fn find(&self, task: &Task) -> Result<Option<Answer>, Trouble> {
+        match &task.effect {
+            Effect::CreateAccount { .. } => self.find_account(task).await,
+            Effect::CreateCheckoutSession(_) => self.find_session(task).await,
+            Effect::CreateRefund { payment_intent, .. } => {
+                self.find_refund(task, payment_intent).await
+            }
+            // These read, or may be done again: whatever an earlier try did makes no difference.
+            _ => self.perform(task).await.map(Some),
+        }
+    }
+}
+
+/// Clocks differ a little: a search for what was just made begins a little earlier.
+const CLOCK_TOLERANCE: i64 = 300;
+
+fn since(secs: i64) -> RangeQueryTs {
+    RangeQueryTs::Bounds(RangeBoundsTs { gt: None, gte: Some(secs), lt: None, lte: None })
+}
+
+/// From when on what a task made can have been made.
+fn made_since(task: &Task) -> RangeQueryTs {
+    since(task.asked_at.secs() - CLOCK_TOLERANCE)
+}
+
+/// The same key for every try of a task.
+fn keyed(task: &Task) -> Result<RequestStrategy, Trouble> {
+    match IdempotencyKey::new(task.idempotency_key()) {
+        Ok(key) => Ok(RequestStrategy::Idempotent(key)),
+        Err(error) => Err(Trouble::Permanent(Failure {
+            code: "invalid_idempotency_key".to_owned(),
+            message: error.to_string(),
+        })),
+    }
+}
+
+fn not_ours(effect: &Effect) -> Trouble {
+    let kind: &'static str = effect.into();
+    Trouble::Permanent(Failure {
+        code: "not_for_stripe".to_owned(),
+        message: format!("{kind} is no call to Stripe"),
+    })
+}

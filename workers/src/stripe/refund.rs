@@ -1,0 +1,89 @@
+//! Refunds, with their transfer and fee.
+
+use engine::{Task, Trouble};
+use futures::TryStreamExt;
+use stripe::StripeRequest;
+use stripe_core::refund::{CreateRefund, ListRefund, RetrieveRefund};
+use stripe_shared::Refund;
+use stripe_types::Expandable;
+use workflows::{
+    effect::{Answer, FeeReturn},
+    stripe as facts,
+    stripe_event::EFFECT,
+};
+
+use super::{
+    StripePerformer,
+    failure::{Keyed, trouble},
+    keyed,
+};
+
+impl StripePerformer {
+    /// Both halves are said explicitly; Stripe refuses to return a fee that was never taken.
+    pub(super) async fn create_refund(
+        &self,
+        task: &Task,
+        payment_intent: &str,
+        amount: i64,
+        fee: FeeReturn,
+    ) -> Result<Answer, Trouble> {
+        let mut request = CreateRefund::new()
+            .payment_intent(payment_intent)
+            .amount(amount)
+            .reverse_transfer(true)
+            .metadata([(EFFECT.to_owned(), task.id.to_string())]);
+        if fee == FeeReturn::Returned {
+            request = request.refund_application_fee(true);
+        }
+        let refund = request
+            .customize()
+            .request_strategy(keyed(task)?)
+            .send(self.ready().await)
+            .await
+            .map_err(|error| trouble(Keyed::Yes, error))?;
+        Ok(Answer::RefundCreated(facts(&refund)))
+    }
+
+    pub(super) async fn retrieve_refund(&self, refund: &str) -> Result<Answer, Trouble> {
+        let refund = RetrieveRefund::new(refund)
+            .send(self.ready().await)
+            .await
+            .map_err(|error| trouble(Keyed::No, error))?;
+        Ok(Answer::RefundRetrieved(facts(&refund)))
+    }
+
+    /// The refund that an earlier try of this task made.
+    pub(super) async fn find_refund(
+        &self,
+        task: &Task,
+        payment_intent: &str,
+    ) -> Result<Option<Answer>, Trouble> {
+        let effect = task.id.to_string();
+        let listed = ListRefund::new().payment_intent(payment_intent).limit(100);
+        let mut refunds = listed.paginate().stream(self.ready().await);
+        while let Some(refund) =
+            refunds.try_next().await.map_err(|error| trouble(Keyed::No, error))?
+        {
+            if refund.metadata.as_ref().and_then(|metadata| metadata.get(EFFECT)) == Some(&effect) {
+                return Ok(Some(Answer::RefundCreated(facts(&refund))));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn facts(refund: &Refund) -> facts::Refund {
+    let status = match refund.status.as_deref() {
+        Some("succeeded") => facts::RefundStatus::Succeeded,
+        Some("failed") => facts::RefundStatus::Failed,
+        Some("canceled") => facts::RefundStatus::Canceled,
+        _ => facts::RefundStatus::Pending,
+    };
+    let payment_intent = match &refund.payment_intent {
+        Some(Expandable::Id(id)) => id.to_string(),
+        Some(Expandable::Object(intent)) => intent.id.to_string(),
+        // Refunds of charges without an intent are not ours.
+        None => String::new(),
+    };
+    facts::Refund { id: refund.id.to_string(), payment_intent, amount: refund.amount, status }
+}

@@ -1,0 +1,38 @@
+//! Keeping a part of the process running: what fails is begun again, after a while.
+
+use std::{fmt::Display, future::Future, time::Duration};
+
+use rand::Rng;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const MAX_DELAY: Duration = Duration::from_secs(10);
+/// What ran for so long is healthy: the next failure begins with a short delay again.
+const HEALTHY_AFTER: Duration = Duration::from_secs(30);
+
+/// Runs a part again whenever it ends, with a growing delay, until it is stopped.
+pub async fn supervise<F, Fut, E>(name: &str, stop: &CancellationToken, mut part: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<(), E>>,
+    E: Display,
+{
+    let mut delay = FIRST_DELAY;
+    while !stop.is_cancelled() {
+        let started = tokio::time::Instant::now();
+        match part().await {
+            Ok(()) if stop.is_cancelled() => return,
+            Ok(()) => tracing::warn!(part = name, "ended, and is begun again"),
+            Err(error) => tracing::warn!(part = name, %error, "failed, and is begun again"),
+        }
+        if started.elapsed() > HEALTHY_AFTER {
+            delay = FIRST_DELAY;
+        }
+        let jittered = delay.mul_f64(rand::rng().random_range(0.5..1.0));
+        tokio::select! {
+            () = tokio::time::sleep(jittered) => {}
+            () = stop.cancelled() => return,
+        }
+        delay = (delay * 2).min(MAX_DELAY);
+    }
+}

@@ -1,0 +1,345 @@
+//! Examples of everything: ids, an order, and the representative events of each machine.
+
+use uuid::Uuid;
+use workflows::{
+    Timestamp,
+    checkout::{self, Order, Request},
+    connect_onboarding::{self, Onboard},
+    earnings_rollup,
+    effect::{Failure, Marker, OnboardingUrls},
+    id::{CheckoutId, HandleId, MagicLinkId, PageId, SessionId, VisitorId},
+    ledger::Sale,
+    magic_link,
+    money::Currency,
+    page_publish::{self, Wanted},
+    record::VisitorSession,
+    stripe::{
+        Account, BalanceTransaction, Outcome, Payment, Refund, RefundStatus, Requirements, Session,
+    },
+};
+
+/// When everything begins.
+pub const START: Timestamp = Timestamp::from_secs(1_900_000_000);
+/// What the page costs, minor units.
+pub const PRICE: i64 = 1_250;
+/// The platform's part of it.
+pub const FEE: i64 = 63;
+
+/// An event with what a diagram says beside its name, and the time at which it happens.
+pub struct Example<E> {
+    pub qualifier: &'static str,
+    pub event: E,
+    pub at: Timestamp,
+}
+
+fn example<E>(qualifier: &'static str, event: E) -> Example<E> {
+    Example { qualifier, event, at: START }
+}
+
+fn uuid(n: u128) -> Uuid {
+    Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + n)
+}
+
+pub fn checkout_id() -> CheckoutId {
+    CheckoutId(uuid(1))
+}
+
+pub fn rival_id() -> CheckoutId {
+    CheckoutId(uuid(2))
+}
+
+pub fn handle() -> HandleId {
+    HandleId(uuid(3))
+}
+
+pub fn page() -> PageId {
+    PageId(uuid(4))
+}
+
+pub fn link() -> MagicLinkId {
+    MagicLinkId(uuid(5))
+}
+
+pub fn failure(code: &str) -> Failure {
+    Failure { code: code.to_owned(), message: format!("it failed: {code}") }
+}
+
+pub fn sale(amount: i64, fee: i64) -> Sale {
+    Sale {
+        checkout: checkout_id(),
+        handle: handle(),
+        page: page(),
+        campaign: Some("spring".to_owned()),
+        account: "acct_1".to_owned(),
+        amount,
+        fee,
+        currency: Currency::USD,
+    }
+}
+
+pub fn request(amount: i64, fee: i64) -> checkout::Event {
+    checkout::Event::Request(Box::new(Request {
+        order: Order { sale: sale(amount, fee), visitor: VisitorId(uuid(6)) },
+        title: "How to bake bread".to_owned(),
+        email: "reader@example.com".to_owned(),
+        success_url: "https://example.com/thanks".to_owned(),
+        cancel_url: "https://example.com/bread".to_owned(),
+        expires_at: START.plus(Timestamp::HOUR),
+    }))
+}
+
+pub fn session_created() -> checkout::Event {
+    checkout::Event::SessionCreated {
+        session: "cs_1".to_owned(),
+        url: "https://checkout.example.com/cs_1".to_owned(),
+    }
+}
+
+pub fn session(outcome: Outcome) -> Session {
+    Session { id: "cs_1".to_owned(), outcome }
+}
+
+pub fn reported(outcome: Outcome) -> checkout::Event {
+    checkout::Event::SessionReported(session(outcome))
+}
+
+pub fn retrieved(outcome: Outcome) -> checkout::Event {
+    checkout::Event::SessionRetrieved(session(outcome))
+}
+
+pub fn payment(intent: &str, amount: i64, currency: Currency) -> Payment {
+    Payment { intent: intent.to_owned(), amount, currency }
+}
+
+/// Paid as agreed.
+pub fn paid() -> Outcome {
+    Outcome::Paid(payment("pi_1", PRICE, Currency::USD))
+}
+
+/// Something else was paid.
+pub fn paid_otherwise() -> Outcome {
+    Outcome::Paid(payment("pi_1", PRICE + 1, Currency::USD))
+}
+
+/// Paid by a second payment, beside the first.
+pub fn paid_twice() -> Outcome {
+    Outcome::Paid(payment("pi_2", PRICE, Currency::USD))
+}
+
+pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
+    Refund { id: id.to_owned(), payment_intent: "pi_1".to_owned(), amount, status }
+}
+
+pub fn refunded(amount: i64, status: RefundStatus) -> checkout::Event {
+    checkout::Event::RefundReported(refund("re_1", amount, status))
+}
+
+pub fn processor_fee(currency: Currency) -> checkout::Event {
+    checkout::Event::ProcessorFee(BalanceTransaction {
+        id: "txn_1".to_owned(),
+        fee: 66,
+        currency,
+        available_on: START.plus(2 * Timestamp::DAY),
+    })
+}
+
+pub fn checkout_events() -> Vec<Example<checkout::Event>> {
+    use checkout::Event as E;
+    vec![
+        example("", request(PRICE, FEE)),
+        example("of nothing", request(0, 0)),
+        example("", session_created()),
+        example("", E::SessionFailed(failure("parameter_invalid"))),
+        example("Open", reported(Outcome::Open)),
+        example("Unpaid", reported(Outcome::Unpaid)),
+        example("Paid", reported(paid())),
+        example("Paid, not as agreed", reported(paid_otherwise())),
+        example("PaymentFailed", reported(Outcome::PaymentFailed)),
+        example("Expired", reported(Outcome::Expired)),
+        example("Open", retrieved(Outcome::Open)),
+        example("Unpaid", retrieved(Outcome::Unpaid)),
+        example("Paid", retrieved(paid())),
+        example("Paid, not as agreed", retrieved(paid_otherwise())),
+        example("PaymentFailed", retrieved(Outcome::PaymentFailed)),
+        example("Expired", retrieved(Outcome::Expired)),
+        example("", E::SessionUnreadable(failure("resource_missing"))),
+        example("", E::GrantLost { holder: rival_id() }),
+        example("Pending", refunded(PRICE, RefundStatus::Pending)),
+        example("Succeeded", refunded(PRICE, RefundStatus::Succeeded)),
+        example("Succeeded, not as agreed", refunded(PRICE + 1, RefundStatus::Succeeded)),
+        example("Failed", refunded(PRICE, RefundStatus::Failed)),
+        example("Canceled", refunded(PRICE, RefundStatus::Canceled)),
+        example("", E::RefundFailed(failure("charge_disputed"))),
+        example("", processor_fee(Currency::USD)),
+        example("", E::Cancel),
+        example("", E::TimerFired),
+    ]
+}
+
+pub fn urls() -> OnboardingUrls {
+    OnboardingUrls {
+        return_url: "https://example.com/return".to_owned(),
+        refresh_url: "https://example.com/refresh".to_owned(),
+    }
+}
+
+pub fn onboard() -> connect_onboarding::Event {
+    connect_onboarding::Event::Onboard(Box::new(Onboard {
+        handle: handle(),
+        country: Some("DE".to_owned()),
+        urls: urls(),
+    }))
+}
+
+/// An account whose form is not filled in.
+pub fn incomplete(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        requirements: Requirements {
+            currently_due: vec!["external_account".to_owned()],
+            disabled_reason: Some("requirements.past_due".to_owned()),
+            ..Requirements::default()
+        },
+        ..Account::default()
+    }
+}
+
+/// An account that Stripe is checking.
+pub fn submitted(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        details_submitted: true,
+        requirements: Requirements {
+            pending_verification: vec!["individual.verification.document".to_owned()],
+            disabled_reason: Some("requirements.pending_verification".to_owned()),
+            ..Requirements::default()
+        },
+        ..Account::default()
+    }
+}
+
+/// An account that may sell.
+pub fn enabled(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        charges_enabled: true,
+        payouts_enabled: true,
+        details_submitted: true,
+        transfers_active: true,
+        requirements: Requirements::default(),
+    }
+}
+
+/// An account that must mend something first.
+pub fn restricted(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        charges_enabled: true,
+        details_submitted: true,
+        requirements: Requirements {
+            past_due: vec!["individual.id_number".to_owned()],
+            current_deadline: Some(START),
+            disabled_reason: Some("requirements.past_due".to_owned()),
+            ..Requirements::default()
+        },
+        ..Account::default()
+    }
+}
+
+/// An account that Stripe has refused.
+pub fn rejected(id: &str) -> Account {
+    Account {
+        id: id.to_owned(),
+        details_submitted: true,
+        requirements: Requirements {
+            disabled_reason: Some("rejected.fraud".to_owned()),
+            ..Requirements::default()
+        },
+        ..Account::default()
+    }
+}
+
+pub fn connect_onboarding_events() -> Vec<Example<connect_onboarding::Event>> {
+    use connect_onboarding::Event as E;
+    let account = || "acct_1".to_owned();
+    let unreadable =
+        |code| E::AccountUnreadable { account: "acct_1".to_owned(), failure: failure(code) };
+    vec![
+        example("", onboard()),
+        example("", E::AccountCreated { account: account() }),
+        example("", E::AccountFailed(failure("country_unsupported"))),
+        example(
+            "",
+            E::LinkCreated {
+                account: account(),
+                url: "https://connect.example.com/setup/1".to_owned(),
+                expires_at: START.plus(5 * Timestamp::MINUTE),
+            },
+        ),
+        example("", E::LinkFailed { account: account(), failure: failure("api_error") }),
+        example("", E::AccountChanged),
+        example("incomplete", E::AccountRetrieved(incomplete("acct_1"))),
+        example("submitted", E::AccountRetrieved(submitted("acct_1"))),
+        example("enabled", E::AccountRetrieved(enabled("acct_1"))),
+        example("restricted", E::AccountRetrieved(restricted("acct_1"))),
+        example("rejected", E::AccountRetrieved(rejected("acct_1"))),
+        example("", unreadable("discarded")),
+        example("account_invalid", unreadable("account_invalid")),
+        example("", E::Deauthorized { account: account() }),
+        example("", E::Cancel),
+        example("", E::TimerFired),
+    ]
+}
+
+pub fn earnings_rollup_events() -> Vec<Example<earnings_rollup::Event>> {
+    use earnings_rollup::Event as E;
+    vec![
+        example("", E::Dirty { handle: handle() }),
+        example("", E::RolledUp { transactions: 3 }),
+        example("", E::RollUpFailed),
+        example("", E::Cancel),
+        example("", E::TimerFired),
+    ]
+}
+
+pub fn visitor_session() -> VisitorSession {
+    VisitorSession {
+        link: link(),
+        session: SessionId(uuid(7)),
+        visitor: VisitorId(uuid(8)),
+        token_hash: "5f".repeat(32),
+        expires_at: START.plus(30 * Timestamp::DAY),
+    }
+}
+
+pub fn magic_link_events() -> Vec<Example<magic_link::Event>> {
+    use magic_link::Event as E;
+    let late = START.plus(magic_link::LIFETIME);
+    vec![
+        example("", E::Request { link: link() }),
+        example("", E::MailDone),
+        example("", E::Consume(Box::new(visitor_session()))),
+        Example { at: late, ..example("late", E::Consume(Box::new(visitor_session()))) },
+        example("", E::WrongCode),
+        example("", E::Cancel),
+        example("", E::TimerFired),
+    ]
+}
+
+/// Odd versions are on sale.
+pub fn wanted(version: i32) -> Wanted {
+    let marker = if version % 2 == 1 { Marker::Published } else { Marker::Unpublished };
+    Wanted { page: page(), version, marker }
+}
+
+pub fn page_publish_events() -> Vec<Example<page_publish::Event>> {
+    use page_publish::Event as E;
+    let mut events = vec![example("", E::Cancel), example("", E::TimerFired)];
+    for version in 1..=4 {
+        let marker: &'static str = wanted(version).marker.into();
+        events.push(example(marker, E::Sync(wanted(version))));
+        events.push(example("", E::Synced { version }));
+        events.push(example("", E::SyncFailed { version, failure: failure("unreachable") }));
+    }
+    events
+}

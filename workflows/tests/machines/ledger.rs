@@ -1,0 +1,105 @@
+//! Every posting is balanced, and giving a payment back undoes it.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use workflows::{
+    Timestamp,
+    ledger::{self, Account, Kind, Transaction},
+    money::{BasisPoints, Currency, MAXIMUM_CHARGE},
+    stripe::BalanceTransaction,
+};
+
+use crate::examples::sale;
+
+/// What every account comes to.
+fn balances(postings: &[Transaction]) -> BTreeMap<String, i64> {
+    let mut balances = BTreeMap::new();
+    for entry in postings.iter().flat_map(|posting| &posting.entries) {
+        *balances.entry(entry.account.to_string()).or_default() += entry.amount;
+    }
+    balances.retain(|_, balance| *balance != 0);
+    balances
+}
+
+fn kept(fee: i64) -> BalanceTransaction {
+    let (currency, available_on) = (Currency::USD, Timestamp::default());
+    BalanceTransaction { id: "txn_1".to_owned(), fee, currency, available_on }
+}
+
+proptest! {
+    /// Whatever was agreed, whatever was paid.
+    #[test]
+    fn every_posting_is_balanced(
+        agreed in 0..=MAXIMUM_CHARGE,
+        points in 0_u16..10_000,
+        gross in 0..=MAXIMUM_CHARGE,
+        processor in -MAXIMUM_CHARGE..=MAXIMUM_CHARGE,
+        quarantined in any::<bool>(),
+    ) {
+        let sale = sale(agreed, BasisPoints::new(points).unwrap().of(agreed));
+        let kind = if quarantined { Kind::Quarantined } else { Kind::Paid };
+        for posting in [
+            ledger::paid(&sale, kind, "pi_1", gross, Currency::USD),
+            ledger::refunded_in_full(&sale, "re_1", gross, Currency::USD, Timestamp::default()),
+            ledger::processor_fee(&sale, &kept(processor), gross),
+        ] {
+            prop_assert!(posting.is_balanced(), "{posting:?}");
+            prop_assert!(posting.entries.iter().all(|entry| entry.amount != 0), "{posting:?}");
+        }
+    }
+
+    /// The buyer's whole amount is with Stripe, the platform has its fee, the creator the rest.
+    #[test]
+    fn a_payment_is_divided_without_remainder(
+        price in 1..=MAXIMUM_CHARGE,
+        points in 0_u16..10_000,
+    ) {
+        let fee = BasisPoints::new(points).unwrap().of(price);
+        let posting = ledger::paid(&sale(price, fee), Kind::Paid, "pi_1", price, Currency::USD);
+        let part = |account| {
+            let of = |entry: &&ledger::Entry| entry.account == account;
+            posting.entries.iter().find(of).map_or(0, |entry| entry.amount)
+        };
+        prop_assert_eq!(part(Account::Stripe), price);
+        prop_assert_eq!(part(Account::PlatformFee), -fee);
+        prop_assert_eq!(part(Account::Creator("acct_1".to_owned())), fee - price);
+    }
+
+    /// Also where less was paid than the fee, and whatever the processor keeps.
+    #[test]
+    fn giving_a_payment_back_undoes_it_on_every_account(
+        agreed in 0..=MAXIMUM_CHARGE,
+        points in 0_u16..10_000,
+        gross in 0..=MAXIMUM_CHARGE,
+    ) {
+        let sale = sale(agreed, BasisPoints::new(points).unwrap().of(agreed));
+        let at = Timestamp::default();
+        let paid = ledger::paid(&sale, Kind::Paid, "pi_1", gross, Currency::USD);
+        let back = ledger::refunded_in_full(&sale, "re_1", gross, Currency::USD, at);
+        let creator = gross - sale.fee.min(gross);
+        prop_assert_eq!(back.available.map(|available| available.amount), Some(-creator));
+        prop_assert_eq!(balances(&[paid, back]), BTreeMap::new());
+    }
+
+    /// What the processor keeps is the platform's cost: it changes nothing of the creator's.
+    #[test]
+    fn the_processors_fee_is_not_the_creators(fee in 0..=MAXIMUM_CHARGE) {
+        let posting = ledger::processor_fee(&sale(0, 0), &kept(fee), 0);
+        let creators = |entry: &ledger::Entry| matches!(entry.account, Account::Creator(_));
+        prop_assert!(!posting.entries.iter().any(creators));
+        prop_assert_eq!(balances(&[posting]).get("processor_fee").copied().unwrap_or(0), fee);
+    }
+}
+
+#[test]
+fn a_posting_has_one_key_for_each_stripe_object() {
+    let sale = sale(1_000, 50);
+    let paid = |kind, gross| ledger::paid(&sale, kind, "pi_1", gross, Currency::USD).key;
+    assert_eq!(paid(Kind::Paid, 1_000), "paid:pi_1");
+    assert_eq!(paid(Kind::Quarantined, 999), "paid:pi_1");
+    let back =
+        ledger::refunded_in_full(&sale, "re_1", 1_000, Currency::USD, Timestamp::default()).key;
+    assert_eq!(back, "refund:re_1");
+    assert_eq!(ledger::processor_fee(&sale, &kept(1), 0).key, "fee:txn_1");
+}

@@ -1,0 +1,16 @@
+//! The machines, tested as pure code: their diagrams, their stored forms, their promises in every reachable
+//! state, and the scenarios that can happen to one machine alone.
+//!
+//! Diagrams and golden files are kept current by these tests. To accept a change:
+//! `UPDATE_EXPECT=1 cargo test -p workflows --test machines`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod diagrams;
+mod examples;
+mod explore;
+mod golden;
+mod ledger;
+mod models;
+mod scenarios;
+mod stripe_event;

@@ -1,0 +1,285 @@
+//! The world of one purchase: the session, the payment and the refunds as they really are at Stripe, what is
+//! on its way, and what our records come to.
+
+use std::collections::BTreeMap;
+
+use workflows::{
+    checkout::{Checkout, Event, State},
+    effect::{Answer, Effect, Mail},
+    ledger::{Account, Transaction},
+    record::{CheckoutStatus, Record},
+    stripe::{Outcome, Refund, RefundStatus, Session},
+    workflow::Workflow,
+};
+
+use super::Call;
+use crate::examples::{START, failure, rival_id};
+
+/// The refund that the machine asks for, and one that an operator makes in Stripe's dashboard.
+pub const OURS: &str = "re_1";
+pub const BY_HAND: &str = "re_2";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    pub run: State,
+    pub timer: bool,
+    pub calls: Vec<Call>,
+    /// Facts that Stripe has sent.
+    pub sent: Facts,
+    /// The session at Stripe, once it exists.
+    pub session: Option<Outcome>,
+    /// The refunds at Stripe.
+    pub refunds: BTreeMap<&'static str, RefundStatus>,
+    /// Who has access to the page.
+    pub holder: Option<Holder>,
+    /// That this purchase lost the access is on its way to it. Our own message: neither lost nor repeated.
+    pub grant_lost: bool,
+    pub ledger: BTreeMap<String, Transaction>,
+    /// What the purchase's row says.
+    pub row: Option<CheckoutStatus>,
+    /// A person knows.
+    pub case: bool,
+    pub receipts: u8,
+    /// What went wrong on the way here: each is a promise that was broken by one step.
+    pub broken: Broken,
+    /// The session took a turn that nothing but a webhook can tell: Stripe contradicted itself, or an
+    /// operator discarded a call that had been performed.
+    pub untold: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    Us,
+    Rival,
+}
+
+/// Facts about the session, the fee, and the refunds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Facts {
+    pub unpaid: bool,
+    pub paid: bool,
+    pub payment_failed: bool,
+    pub expired: bool,
+    pub fee: bool,
+    pub refunds: std::collections::BTreeSet<(&'static str, u8)>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Broken {
+    pub unbalanced: bool,
+    pub posted_again: bool,
+    pub wrong_grant: bool,
+    pub went_back: bool,
+}
+
+impl World {
+    /// The event reaches the run, and what the step wants is done.
+    pub fn hear(&mut self, event: &Event) -> bool {
+        if *event == Event::TimerFired {
+            self.timer = false;
+        }
+        let Ok(step) = Checkout::step(&self.run, event, START) else {
+            return false;
+        };
+        self.broken.went_back |= goes_back(&self.run, &step.state);
+        self.timer = step.wake_at.is_some();
+        self.run = step.state;
+        for effect in step.effects {
+            match effect {
+                Effect::SendMail(Mail::Receipt(_)) => self.receipts += 1,
+                Effect::SendMail(_) => {}
+                effect => self.calls.push(Call::new(effect)),
+            }
+        }
+        step.records.into_iter().for_each(|record| self.write(record));
+        true
+    }
+
+    fn write(&mut self, record: Record) {
+        match record {
+            Record::Ledger(transaction) => {
+                self.broken.unbalanced |= !transaction.is_balanced();
+                // A fee may be told twice; a payment or a refund must not even be tried twice.
+                let once = !transaction.key.starts_with("fee:");
+                self.broken.posted_again |= once && self.ledger.contains_key(&transaction.key);
+                self.ledger.entry(transaction.key.clone()).or_insert(transaction);
+            }
+            Record::Grant(_) => {
+                self.broken.wrong_grant |= !self.is_paid_as_agreed();
+                match self.holder {
+                    None => self.holder = Some(Holder::Us),
+                    Some(Holder::Us) => {}
+                    Some(Holder::Rival) => self.grant_lost = true,
+                }
+            }
+            Record::OperatorCase(_) => self.case = true,
+            Record::Checkout(update) => self.row = Some(update.status),
+            Record::StripeObject(_) => {}
+            Record::ConnectAccount(_)
+            | Record::Marker(_)
+            | Record::VisitorSession(_)
+            | Record::Send(_) => panic!("not a record of a checkout: {record:?}"),
+        }
+    }
+
+    /// A call does what it is for. Reading and expiring answer with the session as it is at this moment.
+    pub fn perform(&mut self, call: usize) {
+        let effect = self.calls[call].effect.clone();
+        let answer = match effect {
+            Effect::CreateCheckoutSession(_) => {
+                self.session = Some(Outcome::Open);
+                Answer::SessionCreated { session: "cs_1".to_owned(), url: "https://…".to_owned() }
+            }
+            Effect::RetrieveCheckoutSession { .. } => self.read_session(),
+            Effect::ExpireCheckoutSession { .. } => {
+                if self.session == Some(Outcome::Open) {
+                    self.session = Some(Outcome::Expired);
+                    self.sent.expired = true;
+                }
+                self.read_session()
+            }
+            Effect::CreateRefund { amount, .. } => {
+                if self.refunds.values().any(|status| *status == RefundStatus::Succeeded) {
+                    Answer::Failed(failure("charge_already_refunded"))
+                } else {
+                    self.refund(OURS, RefundStatus::Succeeded);
+                    Answer::RefundCreated(refund(OURS, amount, RefundStatus::Succeeded))
+                }
+            }
+            Effect::RetrieveRefund { .. } => {
+                let payment = self.payment().unwrap();
+                Answer::RefundRetrieved(refund(OURS, payment, self.refunds[OURS]))
+            }
+            effect => panic!("not an effect of a checkout: {effect:?}"),
+        };
+        self.calls[call].answer = Some(answer);
+    }
+
+    /// Stripe accepts the refund, but the money is not there yet.
+    pub fn perform_slowly(&mut self, call: usize) {
+        if let Effect::CreateRefund { amount, .. } = self.calls[call].effect {
+            self.refund(OURS, RefundStatus::Pending);
+            let answer = Answer::RefundCreated(refund(OURS, amount, RefundStatus::Pending));
+            self.calls[call].answer = Some(answer);
+        }
+    }
+
+    fn read_session(&self) -> Answer {
+        let outcome = self.session.clone().unwrap_or(Outcome::Open);
+        Answer::SessionRetrieved(Session { id: "cs_1".to_owned(), outcome })
+    }
+
+    /// The answer of a performed call reaches the run.
+    pub fn answer(&mut self, call: usize) {
+        let Call { effect, answer } = self.calls.remove(call);
+        if let Some(event) = answer.and_then(|answer| Checkout::on_answer(&effect, &answer)) {
+            self.hear(&event);
+        }
+    }
+
+    pub fn refund(&mut self, id: &'static str, status: RefundStatus) {
+        self.refunds.insert(id, status);
+        self.sent.refunds.insert((id, status as u8));
+    }
+
+    /// What is left when nobody does anything more and every webhook is lost.
+    pub fn left_alone(&self) -> World {
+        let mut world = self.clone();
+        for _ in 0..6 {
+            while !world.calls.is_empty() {
+                if world.calls[0].answer.is_none() {
+                    world.perform(0);
+                }
+                world.answer(0);
+            }
+            if world.grant_lost {
+                world.grant_lost = false;
+                world.hear(&Event::GrantLost { holder: rival_id() });
+            } else if world.timer {
+                world.hear(&Event::TimerFired);
+            }
+        }
+        world
+    }
+
+    /// Minor units that Stripe was paid.
+    pub fn payment(&self) -> Option<i64> {
+        match &self.session {
+            Some(Outcome::Paid(payment)) => Some(payment.amount),
+            _ => None,
+        }
+    }
+
+    fn is_paid_as_agreed(&self) -> bool {
+        let (State::Settled { order, .. }
+        | State::AwaitingPayment { order, .. }
+        | State::CreatingSession { order, .. }) = &self.run
+        else {
+            return false;
+        };
+        match &self.session {
+            Some(Outcome::Paid(payment)) => {
+                payment.amount == order.sale.amount && payment.currency == order.sale.currency
+            }
+            _ => order.sale.amount == 0,
+        }
+    }
+
+    /// Whether the API shows the purchase as it is.
+    pub fn row_is_right(&self) -> bool {
+        use CheckoutStatus as Row;
+        let shown: &[Option<Row>] = match &self.run {
+            State::CreatingSession { .. } => &[None],
+            State::AwaitingPayment { .. } => &[Some(Row::Open)],
+            State::AwaitingFunds { .. } => &[Some(Row::Processing)],
+            // A session that was made while the purchase was called off is closed after all.
+            State::Expiring { .. } => &[Some(Row::Open), Some(Row::Expired)],
+            State::Confirming { .. } => &[Some(Row::Expired), Some(Row::Failed)],
+            State::Settled { .. } | State::RefundingDuplicate { .. } => &[Some(Row::Settled)],
+            State::Refunded { .. } => &[Some(Row::Refunded)],
+            State::Quarantined { .. } => &[Some(Row::InReview)],
+            State::Expired { .. } | State::Cancelled { .. } => &[Some(Row::Expired)],
+            State::Failed { .. } => &[Some(Row::Failed)],
+        };
+        shown.contains(&self.row)
+    }
+
+    /// Whether any money of the buyer's is on its way back, or there.
+    pub fn gave_back(&self) -> bool {
+        self.refunds
+            .values()
+            .any(|status| matches!(status, RefundStatus::Pending | RefundStatus::Succeeded))
+    }
+
+    /// Minor units on an account of the ledger, without the processor's fee.
+    pub fn balance(&self, of: fn(&Account) -> bool) -> i64 {
+        let sales = self.ledger.values().filter(|posting| !posting.key.starts_with("fee:"));
+        let entries = sales.flat_map(|posting| &posting.entries);
+        entries.filter(|entry| of(&entry.account)).map(|entry| entry.amount).sum()
+    }
+}
+
+pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
+    Refund { id: id.to_owned(), payment_intent: "pi_1".to_owned(), amount, status }
+}
+
+/// How far a purchase is. Closed is not the end of the way: it may turn out to be paid.
+fn goes_back(from: &State, to: &State) -> bool {
+    let stage = |state: &State| match state {
+        State::CreatingSession { .. } => 0,
+        State::AwaitingPayment { .. } => 1,
+        State::Expiring { .. } => 2,
+        State::AwaitingFunds { .. }
+        | State::Expired { .. }
+        | State::Failed { .. }
+        | State::Cancelled { .. }
+        | State::Confirming { .. } => 3,
+        State::Settled { .. } => 4,
+        State::RefundingDuplicate { .. } => 5,
+        State::Quarantined { .. } => 6,
+        State::Refunded { .. } => 7,
+    };
+    // A session that was made while the purchase was called off is closed after all.
+    let reopened = matches!((from, to), (State::Cancelled { .. }, State::Expiring { .. }));
+    stage(to) < stage(from) && !reopened
+}

@@ -1,0 +1,367 @@
+//! The hard scenarios that can happen to one machine alone, each named by its number.
+
+use workflows::{
+    Timestamp,
+    checkout::{Checkout, Event as E},
+    connect_onboarding::{ConnectOnboarding, Event as C},
+    effect::Effect,
+    money::Currency,
+    record::Record,
+    stripe::{Outcome, Refund, RefundStatus},
+    workflow::{Refused, Step, Workflow},
+};
+
+use crate::examples::{
+    FEE, PRICE, START, enabled, failure, onboard, paid, paid_otherwise, paid_twice, payment,
+    processor_fee, refund, refunded, reported, request, restricted, retrieved, rival_id,
+    session_created,
+};
+
+/// Events in their order, each with where it leads: `State: effects / records`, or `refused: why`.
+#[track_caller]
+fn check<W: Workflow>(rows: &[(W::Event, &str)]) {
+    let mut state: Option<W::State> = None;
+    for (row, (event, expected)) in rows.iter().enumerate() {
+        let at = START.plus(i64::try_from(row).unwrap() * Timestamp::SECOND);
+        let step = match &state {
+            None => W::start(event, at),
+            Some(state) => W::step(state, event, at),
+        };
+        assert_eq!(&told(&step), expected, "row {row}: {event:?}");
+        state = step.ok().map(|step| step.state).or(state);
+    }
+}
+
+fn told<S: Clone + Into<&'static str>>(step: &Result<Step<S>, Refused>) -> String {
+    let step = match step {
+        Ok(step) => step,
+        Err(refused) => return format!("refused: {refused}"),
+    };
+    let state: &'static str = step.state.clone().into();
+    let effects: Vec<_> = step.effects.iter().map(effect).collect();
+    let records: Vec<_> = step.records.iter().map(record).collect();
+    match (effects.join(", "), records.join(", ")) {
+        (effects, records) if effects.is_empty() && records.is_empty() => state.to_owned(),
+        (effects, records) if records.is_empty() => format!("{state}: {effects}"),
+        (effects, records) if effects.is_empty() => format!("{state}: / {records}"),
+        (effects, records) => format!("{state}: {effects} / {records}"),
+    }
+}
+
+fn effect(effect: &Effect) -> String {
+    match effect {
+        Effect::SendMail(mail) => {
+            let mail: &'static str = mail.into();
+            format!("mail {mail}")
+        }
+        effect => {
+            let effect: &'static str = effect.into();
+            effect.to_owned()
+        }
+    }
+}
+
+fn record(record: &Record) -> String {
+    fn name(name: impl Into<&'static str>) -> &'static str {
+        name.into()
+    }
+    match record {
+        Record::Ledger(posting) => format!("post {}", posting.key),
+        Record::Grant(grant) => format!("grant {}", name(grant.kind)),
+        Record::Checkout(update) => format!("row {}", name(update.status)),
+        Record::ConnectAccount(update) => {
+            format!("row {}", update.status.map_or("unchanged", |status| name(status)))
+        }
+        Record::StripeObject(id) => format!("know {id}"),
+        Record::OperatorCase(case) => format!("case {}", name(case.kind)),
+        Record::Marker(_) | Record::VisitorSession(_) | Record::Send(_) => unreachable!(),
+    }
+}
+
+const CREATING: &str = "CreatingSession: create_checkout_session";
+const OPEN: &str = "AwaitingPayment: / know cs_1, row OPEN";
+const SETTLED: &str = "Settled: mail receipt / know pi_1, post paid:pi_1, grant PAID, row SETTLED";
+const SETTLED_BEFORE: &str = "refused: this payment was settled before";
+const QUARANTINED: &str =
+    "Quarantined: / know pi_1, post paid:pi_1, row IN_REVIEW, case amount_mismatch";
+
+#[test]
+fn s01_the_webhook_arrives_before_the_call_returns() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(paid()), SETTLED),
+        (session_created(), "refused: SessionCreated means nothing in Settled"),
+    ]);
+}
+
+#[test]
+fn s02_the_same_event_twice() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(paid()), SETTLED),
+        (reported(paid()), SETTLED_BEFORE),
+    ]);
+}
+
+#[test]
+fn s03_different_events_tell_the_same_fact() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(Outcome::Unpaid), "AwaitingFunds: / row PROCESSING"),
+        (reported(paid()), SETTLED),
+        (retrieved(paid()), SETTLED_BEFORE),
+    ]);
+}
+
+#[test]
+fn s03_a_second_payment_of_one_purchase_is_posted_for_a_person() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(paid()), SETTLED),
+        (reported(paid_twice()), "Settled: / know pi_2, post paid:pi_2, case amount_mismatch"),
+    ]);
+}
+
+#[test]
+fn s06_a_late_failure_after_success_is_ignored() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(paid()), SETTLED),
+        (reported(Outcome::PaymentFailed), "refused: SessionReported means nothing in Settled"),
+        (reported(Outcome::Expired), "refused: SessionReported means nothing in Settled"),
+        (E::SessionFailed(failure("discarded")), "refused: SessionFailed means nothing in Settled"),
+    ]);
+}
+
+#[test]
+fn s07_states_never_move_backwards() {
+    let refunded_row =
+        "Refunded: mail duplicate_refunded / know re_1, post refund:re_1, row REFUNDED";
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(paid()), SETTLED),
+        (E::GrantLost { holder: rival_id() }, "RefundingDuplicate: create_refund"),
+        (refunded(PRICE, RefundStatus::Succeeded), refunded_row),
+        (reported(paid()), SETTLED_BEFORE),
+        (reported(Outcome::Unpaid), "refused: SessionReported means nothing in Refunded"),
+        (
+            refunded(PRICE, RefundStatus::Pending),
+            "refused: RefundReported means nothing in Refunded",
+        ),
+    ]);
+}
+
+#[test]
+fn s08_a_delayed_payment_gives_no_access_until_it_succeeds() {
+    let until_then = [
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(Outcome::Unpaid), "AwaitingFunds: / row PROCESSING"),
+        (E::Cancel, "refused: Cancel means nothing in AwaitingFunds"),
+        (reported(Outcome::Expired), "refused: the buyer was through before"),
+        (E::TimerFired, "AwaitingFunds: retrieve_checkout_session"),
+    ];
+    let then = |event, expected| [until_then.as_slice(), &[(event, expected)]].concat();
+    check::<Checkout>(&then(retrieved(paid()), SETTLED));
+    check::<Checkout>(&then(retrieved(Outcome::PaymentFailed), "Failed: / row FAILED"));
+    check::<Checkout>(&then(retrieved(Outcome::Unpaid), "refused: the money is still on its way"));
+}
+
+#[test]
+fn s10_the_loser_of_two_paid_purchases_is_refunded() {
+    let of_another_payment = Refund {
+        payment_intent: "pi_2".to_owned(),
+        ..refund("re_2", PRICE, RefundStatus::Succeeded)
+    };
+    let lost = [
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(paid()), SETTLED),
+        (E::GrantLost { holder: rival_id() }, "RefundingDuplicate: create_refund"),
+        (E::TimerFired, "refused: TimerFired means nothing in RefundingDuplicate"),
+        (refunded(PRICE, RefundStatus::Pending), "RefundingDuplicate: / know re_1"),
+        (
+            refunded(PRICE, RefundStatus::Pending),
+            "refused: RefundReported means nothing in RefundingDuplicate",
+        ),
+        (
+            refunded(PRICE - 1, RefundStatus::Succeeded),
+            "refused: this gives back a part, or another payment",
+        ),
+        (
+            E::RefundReported(of_another_payment),
+            "refused: this gives back a part, or another payment",
+        ),
+        (E::TimerFired, "RefundingDuplicate: retrieve_refund"),
+    ];
+    let then = |event, expected| [lost.as_slice(), &[(event, expected)]].concat();
+    check::<Checkout>(&then(
+        refunded(PRICE, RefundStatus::Succeeded),
+        "Refunded: mail duplicate_refunded / know re_1, post refund:re_1, row REFUNDED",
+    ));
+    check::<Checkout>(&then(
+        refunded(PRICE, RefundStatus::Failed),
+        "Quarantined: / row IN_REVIEW, case duplicate_not_refunded",
+    ));
+}
+
+#[test]
+fn s11_paid_wins_over_expired() {
+    let confirming = "Confirming: retrieve_checkout_session";
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(Outcome::Expired), "Expired: / row EXPIRED"),
+        (reported(paid()), confirming),
+        (
+            E::SessionUnreadable(failure("api_error")),
+            "refused: SessionUnreadable means nothing in Confirming",
+        ),
+        (E::TimerFired, confirming),
+        (retrieved(paid()), SETTLED),
+    ]);
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(Outcome::Expired), "Expired: / row EXPIRED"),
+        (reported(paid()), confirming),
+        (retrieved(Outcome::Expired), "Expired: / row EXPIRED"),
+    ]);
+}
+
+#[test]
+fn s11_paid_wins_over_called_off() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (E::Cancel, "Cancelled: / row EXPIRED"),
+        (session_created(), "Expiring: expire_checkout_session / know cs_1"),
+        (retrieved(Outcome::Unpaid), "AwaitingFunds: / row PROCESSING"),
+        (reported(paid()), SETTLED),
+    ]);
+}
+
+#[test]
+fn s12_the_frozen_price_settles() {
+    // The request froze 12.50; whatever the page costs now, this is what must be paid.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(paid()), SETTLED),
+    ]);
+    check::<Checkout>(&[
+        (request(PRICE - 1, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(paid()), QUARANTINED),
+    ]);
+}
+
+#[test]
+fn s13_what_differs_from_the_agreement_is_quarantined() {
+    let euros = payment("pi_1", PRICE, Currency::parse("EUR").unwrap());
+    for outcome in [paid_otherwise(), Outcome::Paid(euros.clone())] {
+        check::<Checkout>(&[
+            (request(PRICE, FEE), CREATING),
+            (session_created(), OPEN),
+            (reported(outcome.clone()), QUARANTINED),
+            (reported(outcome), SETTLED_BEFORE),
+        ]);
+    }
+    // Refunded by hand: no mail speaks of a duplicate.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(paid_otherwise()), QUARANTINED),
+        (
+            refunded(PRICE + 1, RefundStatus::Succeeded),
+            "Refunded: / know re_1, post refund:re_1, row REFUNDED",
+        ),
+    ]);
+    // The fee of a payment in euros is in euros, whatever was agreed.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (reported(Outcome::Paid(euros)), QUARANTINED),
+        (processor_fee(Currency::parse("EUR").unwrap()), "Quarantined: / post fee:txn_1"),
+        (processor_fee(Currency::USD), "Quarantined: / case fee_currency"),
+    ]);
+}
+
+#[test]
+fn nothing_to_pay_never_meets_stripe() {
+    check::<Checkout>(&[(request(0, 0), "Settled: / grant FREE, row SETTLED")]);
+}
+
+const CREATING_ACCOUNT: &str = "CreatingAccount: create_account / row ONBOARDING";
+const CREATING_LINK: &str = "CreatingLink: create_account_link / row unchanged, know acct_1";
+
+fn account_created(account: &str) -> C {
+    C::AccountCreated { account: account.to_owned() }
+}
+
+fn link_created(account: &str) -> C {
+    C::LinkCreated {
+        account: account.to_owned(),
+        url: "https://connect.example.com/setup".to_owned(),
+        expires_at: START.plus(5 * Timestamp::MINUTE),
+    }
+}
+
+#[test]
+fn s32_an_early_account_updated_is_ignored_and_a_late_one_reads_once_more() {
+    check::<ConnectOnboarding>(&[
+        (onboard(), CREATING_ACCOUNT),
+        (C::AccountChanged, "refused: AccountChanged means nothing in CreatingAccount"),
+        (account_created("acct_1"), CREATING_LINK),
+        (link_created("acct_1"), "AwaitingCreator: retrieve_account / row unchanged"),
+        (C::AccountChanged, "AwaitingCreator"),
+        (C::AccountChanged, "refused: the account is read once more already"),
+        (C::AccountRetrieved(enabled("acct_1")), "Connected: retrieve_account / row CONNECTED"),
+        (C::AccountRetrieved(restricted("acct_1")), "Restricted: / row RESTRICTED"),
+    ]);
+}
+
+#[test]
+fn s32_a_failed_reading_forgets_nothing() {
+    let account = || "acct_1".to_owned();
+    check::<ConnectOnboarding>(&[
+        (onboard(), CREATING_ACCOUNT),
+        (account_created("acct_1"), CREATING_LINK),
+        (link_created("acct_1"), "AwaitingCreator: retrieve_account / row unchanged"),
+        (C::AccountChanged, "AwaitingCreator"),
+        (
+            C::AccountUnreadable { account: account(), failure: failure("discarded") },
+            "AwaitingCreator: retrieve_account",
+        ),
+        (C::AccountRetrieved(enabled("acct_1")), "Connected: / row CONNECTED"),
+        (C::TimerFired, "Connected: retrieve_account"),
+    ]);
+}
+
+#[test]
+fn s31_what_is_late_about_the_earlier_account_means_nothing_to_the_new_one() {
+    let earlier = "refused: this is about an earlier account";
+    let account = || "acct_1".to_owned();
+    check::<ConnectOnboarding>(&[
+        (onboard(), CREATING_ACCOUNT),
+        (account_created("acct_1"), CREATING_LINK),
+        (link_created("acct_1"), "AwaitingCreator: retrieve_account / row unchanged"),
+        (C::Deauthorized { account: account() }, "Disconnected: / row DISCONNECTED"),
+        (onboard(), CREATING_ACCOUNT),
+        (
+            account_created("acct_2"),
+            "CreatingLink: create_account_link / row unchanged, know acct_2",
+        ),
+        (link_created("acct_1"), earlier),
+        (C::AccountRetrieved(enabled("acct_1")), earlier),
+        (C::AccountUnreadable { account: account(), failure: failure("account_invalid") }, earlier),
+        (C::Deauthorized { account: account() }, earlier),
+        (link_created("acct_2"), "AwaitingCreator: retrieve_account / row unchanged"),
+        (C::AccountRetrieved(enabled("acct_2")), "Connected: / row CONNECTED"),
+    ]);
+}
+
+#[test]
+fn an_onboarding_link_is_a_secret_that_history_does_not_keep() {
+    let kept = ConnectOnboarding::masked(&link_created("acct_1")).unwrap();
+    assert!(!serde_json::to_string(&kept).unwrap().contains("connect.example.com"), "{kept:?}");
+    assert_eq!(ConnectOnboarding::masked(&onboard()), None);
+}

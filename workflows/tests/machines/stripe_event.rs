@@ -1,0 +1,284 @@
+//! What Stripe's events mean, from bodies as Stripe sends them.
+
+use serde_json::{Value, json};
+use workflows::{
+    checkout::{self, Event::SessionReported},
+    connect_onboarding,
+    message::Message,
+    money::Currency,
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
+};
+
+use crate::examples::{checkout_id, handle};
+
+/// The meaning of an event of a type, with an object, that came in by an endpoint.
+#[track_caller]
+fn check(endpoint: Endpoint, body: Value, expected: Meaning) {
+    let envelope: Envelope = serde_json::from_value(body.clone()).expect("an event");
+    assert_eq!(meaning(endpoint, &envelope), expected, "{body:#}");
+}
+
+#[track_caller]
+fn platform(kind: &str, object: Value, expected: Meaning) {
+    check(Endpoint::Platform, event(kind, None, object), expected);
+}
+
+#[track_caller]
+fn connect(kind: &str, object: Value, expected: Meaning) {
+    check(Endpoint::Connect, event(kind, Some("acct_1"), object), expected);
+}
+
+fn event(kind: &str, account: Option<&str>, object: Value) -> Value {
+    let mut event = json!({
+        "id": "evt_1",
+        "object": "event",
+        "api_version": "2026-09-30.endive",
+        "created": 1_900_000_000,
+        "livemode": false,
+        "pending_webhooks": 1,
+        "type": kind,
+        "data": { "object": object },
+    });
+    if let Some(account) = account {
+        event["account"] = json!(account);
+    }
+    event
+}
+
+/// A session as in `checkout.session.*`, with some fields otherwise.
+fn session(changes: Value) -> Value {
+    changed(
+        json!({
+            "id": "cs_1",
+            "object": "checkout.session",
+            "mode": "payment",
+            "status": "complete",
+            "payment_status": "paid",
+            "payment_intent": "pi_1",
+            "amount_total": 1_250,
+            "currency": "usd",
+            "metadata": { "sluice_checkout": checkout_id() },
+        }),
+        changes,
+    )
+}
+
+fn refund(changes: Value) -> Value {
+    changed(
+        json!({
+            "id": "re_1",
+            "object": "refund",
+            "amount": 1_250,
+            "currency": "usd",
+            "charge": "ch_1",
+            "payment_intent": "pi_1",
+            "status": "succeeded",
+            "metadata": { "sluice_checkout": checkout_id() },
+        }),
+        changes,
+    )
+}
+
+fn changed(mut object: Value, changes: Value) -> Value {
+    for (field, value) in changes.as_object().unwrap() {
+        object[field] = value.clone();
+    }
+    object
+}
+
+fn to_checkout(event: checkout::Event) -> Meaning {
+    Meaning::For(Message::Checkout(checkout_id(), event))
+}
+
+fn about(object: &str, event: checkout::Event) -> Meaning {
+    Meaning::About(object.to_owned(), Unrouted::Checkout(event))
+}
+
+fn report(outcome: Outcome) -> checkout::Event {
+    SessionReported(Session { id: "cs_1".to_owned(), outcome })
+}
+
+fn paid(currency: &str) -> Outcome {
+    let currency = Currency::parse(currency).unwrap();
+    Outcome::Paid(Payment { intent: "pi_1".to_owned(), amount: 1_250, currency })
+}
+
+fn given_back(status: RefundStatus) -> checkout::Event {
+    checkout::Event::RefundReported(Refund {
+        id: "re_1".to_owned(),
+        payment_intent: "pi_1".to_owned(),
+        amount: 1_250,
+        status,
+    })
+}
+
+fn malformed(why: &str) -> Meaning {
+    Meaning::Malformed(why.to_owned())
+}
+
+#[test]
+fn sessions() {
+    let completed = "checkout.session.completed";
+    let nothing = json!({});
+    for (kind, changes, outcome) in [
+        (completed, json!({}), paid("usd")),
+        (completed, json!({ "currency": "jpy" }), paid("jpy")),
+        (
+            completed,
+            json!({ "payment_intent": { "id": "pi_1", "object": "payment_intent" } }),
+            paid("usd"),
+        ),
+        (completed, json!({ "payment_status": "unpaid" }), Outcome::Unpaid),
+        ("checkout.session.async_payment_succeeded", nothing.clone(), paid("usd")),
+        (
+            "checkout.session.async_payment_failed",
+            json!({ "payment_status": "unpaid" }),
+            Outcome::PaymentFailed,
+        ),
+        (
+            "checkout.session.expired",
+            json!({ "payment_status": "unpaid", "payment_intent": null }),
+            Outcome::Expired,
+        ),
+    ] {
+        platform(kind, session(changes), to_checkout(report(outcome)));
+    }
+}
+
+#[test]
+fn s13_a_session_of_another_currency_is_reported_as_it_is() {
+    let euros = session(json!({ "currency": "eur", "amount_total": 1_250 }));
+    platform("checkout.session.completed", euros, to_checkout(report(paid("eur"))));
+}
+
+#[test]
+fn without_metadata_the_object_leads_to_the_run() {
+    let expired = report(Outcome::Expired);
+    for metadata in [
+        json!(null),
+        json!({}),
+        json!({ "order": "7" }),
+        json!({ "sluice_checkout": "co_nonsense" }),
+        json!({ "sluice_checkout": handle() }),
+    ] {
+        let session = session(json!({ "metadata": metadata }));
+        platform("checkout.session.expired", session, about("cs_1", expired.clone()));
+    }
+}
+
+#[test]
+fn s22_a_refund_made_in_the_dashboard_is_led_by_its_payment() {
+    let by_hand = refund(json!({ "metadata": {} }));
+    let succeeded = given_back(RefundStatus::Succeeded);
+    platform("refund.created", by_hand, about("pi_1", succeeded.clone()));
+    let expanded = refund(json!({ "payment_intent": { "id": "pi_1" } }));
+    platform("refund.created", expanded, to_checkout(succeeded));
+}
+
+#[test]
+fn refunds() {
+    for (kind, status, expected) in [
+        ("refund.created", "pending", RefundStatus::Pending),
+        ("refund.updated", "requires_action", RefundStatus::Pending),
+        ("refund.updated", "succeeded", RefundStatus::Succeeded),
+        ("refund.failed", "failed", RefundStatus::Failed),
+        ("refund.updated", "canceled", RefundStatus::Canceled),
+    ] {
+        platform(kind, refund(json!({ "status": status })), to_checkout(given_back(expected)));
+    }
+    // A charge without a payment intent is none of ours.
+    let foreign = refund(json!({ "payment_intent": null, "metadata": {} }));
+    platform("refund.created", foreign, Meaning::Nothing);
+}
+
+#[test]
+fn malformed_events_say_what_is_missing() {
+    let completed = "checkout.session.completed";
+    for (kind, object, why) in [
+        (
+            completed,
+            session(json!({ "payment_intent": null })),
+            "data.object.payment_intent is missing",
+        ),
+        (
+            completed,
+            session(json!({ "amount_total": null })),
+            "data.object.amount_total is missing",
+        ),
+        (completed, session(json!({ "currency": null })), "data.object.currency is missing"),
+        (
+            completed,
+            session(json!({ "currency": "zzz" })),
+            "unknown currency \"zzz\": an ISO 4217 code that Stripe can charge, such as USD, is \
+             needed",
+        ),
+        (completed, session(json!({ "id": null })), "data.object.id is missing"),
+        (
+            "refund.updated",
+            refund(json!({ "status": "lost" })),
+            "data.object.status is not that of a refund",
+        ),
+        (
+            "refund.updated",
+            refund(json!({ "status": null })),
+            "data.object.status is not that of a refund",
+        ),
+        (
+            "refund.updated",
+            refund(json!({ "amount": null })),
+            "data.object.id or amount is missing",
+        ),
+        ("account.updated", json!({ "object": "account" }), "data.object.id is missing"),
+    ] {
+        platform(kind, object, malformed(why));
+    }
+    let without_account = event("account.updated", None, json!({ "id": "acct_1" }));
+    check(Endpoint::Connect, without_account, malformed("account is missing"));
+}
+
+#[test]
+fn accounts() {
+    use connect_onboarding::Event as E;
+    let about = |event| Meaning::About("acct_1".to_owned(), Unrouted::ConnectOnboarding(event));
+    let account = json!({ "id": "acct_1", "object": "account" });
+    let capability = json!({ "id": "transfers", "object": "capability", "status": "active" });
+    let bank = json!({ "id": "ba_1", "object": "bank_account" });
+    connect("account.updated", account.clone(), about(E::AccountChanged));
+    connect("capability.updated", capability, about(E::AccountChanged));
+    connect("account.external_account.updated", bank, about(E::AccountChanged));
+    // The object is the application that was thrown out; the account is in the envelope.
+    connect(
+        "account.application.deauthorized",
+        json!({ "id": "ca_1", "object": "application" }),
+        about(E::Deauthorized { account: "acct_1".to_owned() }),
+    );
+    platform("account.updated", account.clone(), about(E::AccountChanged));
+    let ours = changed(account, json!({ "metadata": { "sluice_handle": handle() } }));
+    let to_handle = Meaning::For(Message::ConnectOnboarding(handle(), E::AccountChanged));
+    platform("account.updated", ours, to_handle);
+}
+
+/// A creator can write what they like into the metadata of their own account's objects.
+#[test]
+fn s40_metadata_is_believed_on_the_platforms_own_objects_only() {
+    for kind in ["checkout.session.completed", "checkout.session.expired"] {
+        connect(kind, session(json!({})), Meaning::Nothing);
+        // Also where the event came in by the wrong endpoint.
+        let strayed = event(kind, Some("acct_1"), session(json!({})));
+        check(Endpoint::Platform, strayed, Meaning::Nothing);
+    }
+    connect("refund.updated", refund(json!({})), Meaning::Nothing);
+    let claimed = json!({ "id": "acct_1", "metadata": { "sluice_handle": handle() } });
+    let event = Unrouted::ConnectOnboarding(connect_onboarding::Event::AccountChanged);
+    connect("account.updated", claimed, Meaning::About("acct_1".to_owned(), event));
+}
+
+#[test]
+fn other_types_mean_nothing() {
+    for kind in ["payment_intent.succeeded", "charge.updated", "invoice.paid", "no.such.type", ""] {
+        platform(kind, json!({ "id": "x_1" }), Meaning::Nothing);
+        connect(kind, json!({}), Meaning::Nothing);
+        check(Endpoint::Connect, event(kind, None, json!({})), Meaning::Nothing);
+    }
+}
