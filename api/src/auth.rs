@@ -77,7 +77,8 @@ impl TokenReader {
         }
         validation.set_required_spec_claims(&required);
         let keys = config.secrets.iter();
-        let keys = keys.map(|key| DecodingKey::from_secret(key.expose_secret().as_bytes())).collect();
+        let keys =
+            keys.map(|key| DecodingKey::from_secret(key.expose_secret().as_bytes())).collect();
         Self { keys, validation }
     }
 
@@ -120,9 +121,10 @@ fn explain(kind: &ErrorKind) -> Problem {
         ErrorKind::MissingRequiredClaim(claim) => {
             Problem::new(Code::TokenInvalid, format!("the token has no `{claim}`"))
         }
-        ErrorKind::InvalidAudience | ErrorKind::InvalidIssuer => {
-            Problem::new(Code::TokenInvalid, "the token is of another issuer or for another audience")
-        }
+        ErrorKind::InvalidAudience | ErrorKind::InvalidIssuer => Problem::new(
+            Code::TokenInvalid,
+            "the token is of another issuer or for another audience",
+        ),
         ErrorKind::ImmatureSignature => {
             Problem::new(Code::TokenInvalid, "the token is not valid yet")
         }

@@ -27,6 +27,7 @@ pub struct Blocker {
 /// What a blocker prevents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(clippy::enum_variant_names, reason = "each says what is not to be had")]
 pub enum BlockerEffect {
     /// No payments can be taken and nothing can be published for sale.
     NoSales,
@@ -110,9 +111,10 @@ fn of_status(status: ConnectStatus) -> Option<Blocker> {
         ConnectStatus::NotStarted => {
             ("onboarding_not_started", "Payments are not set up: start the onboarding with Stripe.")
         }
-        ConnectStatus::Onboarding => {
-            ("onboarding_unfinished", "Stripe's form is not finished: open a new onboarding link and go on.")
-        }
+        ConnectStatus::Onboarding => (
+            "onboarding_unfinished",
+            "Stripe's form is not finished: open a new onboarding link and go on.",
+        ),
         ConnectStatus::Rejected => {
             ("rejected", "Stripe has rejected the account for good; its support can say why.")
         }
@@ -130,17 +132,21 @@ fn of_status(status: ConnectStatus) -> Option<Blocker> {
 fn pending(fields: &[String]) -> Blocker {
     let mut words: Vec<_> = fields.iter().map(|field| in_words(field).1).collect();
     words.dedup();
-    let message = format!("Stripe is checking what was given: {}. Nothing has to be done.", words.join(", "));
+    let message =
+        format!("Stripe is checking what was given: {}. Nothing has to be done.", words.join(", "));
     plain("verification_pending", &message, BlockerEffect::NoSales)
 }
 
 fn disabled(reason: Option<&str>) -> Blocker {
     let message = match reason {
-        Some("requirements.pending_verification" | "pending_verification" | "under_review") | None => {
-            "Stripe is checking the account. Nothing has to be done.".to_owned()
+        Some("requirements.pending_verification" | "pending_verification" | "under_review")
+        | None => "Stripe is checking the account. Nothing has to be done.".to_owned(),
+        Some("platform_paused") => {
+            "The platform has paused the account: ask its support.".to_owned()
         }
-        Some("platform_paused") => "The platform has paused the account: ask its support.".to_owned(),
-        Some(reason) => format!("Stripe has disabled the account ({reason}): its support can say why."),
+        Some(reason) => {
+            format!("Stripe has disabled the account ({reason}): its support can say why.")
+        }
     };
     plain("account_disabled", &message, BlockerEffect::NoSales)
 }

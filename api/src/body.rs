@@ -266,9 +266,10 @@ impl Issues {
     pub fn settle(self) -> Result<(), Problem> {
         let Some((field, message)) = self.0.first() else { return Ok(()) };
         let problem = Problem::new(Code::InvalidRequest, format!("{field}: {message}"));
-        Err(self.0.iter().fold(problem, |problem, (field, message)| {
-            problem.blaming(field, message.clone())
-        }))
+        Err(self
+            .0
+            .iter()
+            .fold(problem, |problem, (field, message)| problem.blaming(field, message.clone())))
     }
 }
 

@@ -12,7 +12,6 @@ use poem::Request;
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Header, Path},
-    payload::Json,
 };
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
@@ -29,7 +28,7 @@ use workflows::{
 };
 
 use crate::{
-    answer::{Answer, DoneOrAccepted},
+    answer::{Answer, DoneOrAccepted, Shown},
     blocker,
     body::{Issues, MaybeGiven},
     codes::Code,
@@ -153,8 +152,11 @@ impl Checkouts {
     ///
     /// Price, currency, fee and account are frozen now: whatever becomes of the page, the purchase is settled
     /// on these terms. A `FREE_WITH_LOGIN` page is granted without a payment.
-    #[oai(path = "/v2/public/pages/:handle/:page_slug/checkout", method = "post",
-        operation_id = "startCheckout")]
+    #[oai(
+        path = "/v2/public/pages/:handle/:page_slug/checkout",
+        method = "post",
+        operation_id = "startCheckout"
+    )]
     #[allow(clippy::too_many_arguments, reason = "each is documented")]
     async fn start(
         &self,
@@ -173,7 +175,8 @@ impl Checkouts {
         let (app, MaybeGiven(wish)) = (App::of(request)?, body);
         let urls = check(app, &handle.0, &page_slug.0, &wish)?;
         let writer = Writer::Visitor(visitor.0.visitor_id);
-        let ticket = Ticket::new(writer, key.0, "startCheckout", &[&handle.0, &page_slug.0], &wish)?;
+        let ticket =
+            Ticket::new(writer, key.0, "startCheckout", &[&handle.0, &page_slug.0], &wish)?;
         let write = match ticket.begin(app).await? {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
@@ -211,13 +214,13 @@ impl Checkouts {
         visitor: Visitor,
         /// `co_…`
         checkout_id: Path<String>,
-    ) -> Result<Json<CheckoutView>, Refused<GetCheckout>> {
+    ) -> Result<Shown<CheckoutView>, Refused<GetCheckout>> {
         let app = App::of(request)?;
         let unknown = || Problem::new(Code::UnknownCheckout, "the visitor has no such checkout");
         let id: CheckoutId = checkout_id.0.parse().map_err(|_| unknown())?;
         let db = app.engine.database().read();
         let found = checkout::find_of_visitor(db, visitor.0.visitor_id, id.0).await?;
-        Ok(Json(CheckoutView::of(&found.ok_or_else(unknown)?)))
+        Ok(Shown::of(CheckoutView::of(&found.ok_or_else(unknown)?)))
     }
 }
 
@@ -356,7 +359,8 @@ async fn terms(app: &App, db: &impl ConnectionTrait, page: &Page) -> Result<Term
 /// Waits until the buyer can pay, or has nothing to pay.
 async fn opened(app: &App, id: CheckoutId) -> Result<Answer<CheckoutView>, Problem> {
     let run = RunId::of(Machine::NAME, id.0);
-    let begun = |run: &entities::run::Run| !matches!(run.state_name.as_str(), "" | "CreatingSession");
+    let begun =
+        |run: &entities::run::Run| !matches!(run.state_name.as_str(), "" | "CreatingSession");
     let reached = app.engine.wait(run, app.config.answer_within, begun).await?;
     let row = checkout::find_any_handle(app.engine.database().read(), id.0).await?;
     let row = row.ok_or_else(|| Problem::internal(format!("{id} was agreed and is not there")))?;

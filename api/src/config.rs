@@ -124,7 +124,9 @@ impl App {
 
     /// The application that a request came in by.
     pub fn of(request: &Request) -> Result<&Self, Problem> {
-        request.data().ok_or_else(|| Problem::internal("the application is not in its own requests"))
+        request
+            .data()
+            .ok_or_else(|| Problem::internal("the application is not in its own requests"))
     }
 
     /// This machine's time in milliseconds, as tests move it.

@@ -83,8 +83,11 @@ impl OnboardingRoutes {
     ///
     /// Makes the connected account if there is none, and a fresh link to Stripe's form. A handle has one
     /// account, however often this is asked for.
-    #[oai(path = "/v2/handles/:handle/connect/onboarding", method = "post",
-        operation_id = "startOnboarding")]
+    #[oai(
+        path = "/v2/handles/:handle/connect/onboarding",
+        method = "post",
+        operation_id = "startOnboarding"
+    )]
     async fn start(
         &self,
         request: &Request,
@@ -179,7 +182,8 @@ async fn link(
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let settled = |run: &entities::run::Run| {
-            run.version > seen && !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink")
+            run.version > seen
+                && !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink")
         };
         let reached = app.engine.wait(run, left.max(Duration::from_millis(1)), settled).await?;
         let heard = inbox::find(db, "api", source_id).await?;
@@ -206,7 +210,10 @@ fn judge(
         return Ok(Answer::done(body));
     }
     if status_of(account.as_ref()) == ConnectStatus::Rejected {
-        return Err(Problem::new(Code::ConnectRejected, "Stripe has rejected the account for good"));
+        return Err(Problem::new(
+            Code::ConnectRejected,
+            "Stripe has rejected the account for good",
+        ));
     }
     let failure = account.and_then(|account| account.failure);
     Err(Problem::new(Code::StripeRefused, failure.unwrap_or_else(|| "no link was made".to_owned())))

@@ -1,20 +1,14 @@
 //! The documentation: the OpenAPI document, a page to read it with, and the page of problems.
 
 use askama::Template;
-use poem::{
-    IntoResponse, Route,
-    endpoint::make_sync,
-    get,
-    http::header,
-    web::{Html, Redirect},
-};
+use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Html};
 use poem_openapi::OpenApiService;
 
 use crate::{
-    checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes, connect_status::Connect,
-    earnings::EarningsRoutes, handle::Handles, page::Pages, page_publish::Publishing,
-    public_page::PublicPages, run::Runs, service::Service, sign_in::SignIns, visitor::Visitors,
-    webhook::Webhooks,
+    checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes,
+    connect_status::Connect, earnings::EarningsRoutes, handle::Handles, page::Pages,
+    page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
+    sign_in::SignIns, visitor::Visitors, webhook::Webhooks,
 };
 
 /// Where the page of problems is.
@@ -92,7 +86,6 @@ pub fn routes() -> Route {
     });
     let errors = make_sync(move |_| Html(errors.clone()));
     Route::new()
-        .at("/", get(make_sync(|_| Redirect::see_other("/docs"))))
         .at("/openapi.json", get(service.spec_endpoint()))
         .at("/docs", get(ui))
         .at(ERRORS, get(errors))

@@ -75,9 +75,9 @@ impl<E> Enveloped<E> {
     /// An error that some part of the framework drew by itself becomes a problem, too. Pages for people stay.
     fn in_our_terms(&self, response: Response, id: &str) -> Response {
         let status = response.status();
-        let ours = response
-            .content_type()
-            .is_some_and(|kind| kind.starts_with(problem::CONTENT_TYPE) || kind.starts_with("text/html"));
+        let ours = response.content_type().is_some_and(|kind| {
+            kind.starts_with(problem::CONTENT_TYPE) || kind.starts_with("text/html")
+        });
         if ours || !(status.is_client_error() || status.is_server_error()) {
             return response;
         }

@@ -54,7 +54,8 @@ impl Ticket {
         body: &impl ToJSON,
     ) -> Result<Self, Problem> {
         let printable = |key: &String| key.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-        if !key.as_ref().is_none_or(|key| (1..=LONGEST_KEY).contains(&key.len()) && printable(key)) {
+        if !key.as_ref().is_none_or(|key| (1..=LONGEST_KEY).contains(&key.len()) && printable(key))
+        {
             return Err(Problem::field(
                 "Idempotency-Key",
                 "must be 1 to 255 printable characters without spaces",
@@ -128,7 +129,7 @@ impl Ticket {
             return Ok(true);
         }
         let old = idempotency::find(transaction, &self.caller, key).await?;
-        if !old.is_some_and(|old| old.created_at <= now - KEPT) {
+        if old.is_none_or(|old| old.created_at > now - KEPT) {
             return Ok(false);
         }
         idempotency::delete_old(transaction, now - KEPT).await?;

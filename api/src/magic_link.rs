@@ -114,7 +114,12 @@ fn path_of(app: &App, to: &str) -> Result<String, &'static str> {
     Ok(url[url::Position::BeforePath..].to_owned())
 }
 
-fn link_row(now: i64, email: String, handle: Option<&Handle>, return_to: Option<String>) -> MagicLink {
+fn link_row(
+    now: i64,
+    email: String,
+    handle: Option<&Handle>,
+    return_to: Option<String>,
+) -> MagicLink {
     MagicLink {
         id: Uuid::now_v7(),
         email,
@@ -224,7 +229,9 @@ async fn expect_consumed(app: &App, run: RunId, ours: SessionId) -> Result<(), P
     let over = |run: &Run| !matches!(run.state_name.as_str(), "" | "Requested" | "Sent");
     let reached = app.engine.wait(run, app.config.answer_within, over).await?;
     let Awaited::Reached(run) = reached else {
-        return Err(Problem::unavailable("signing in takes longer than it should: try the link again"));
+        return Err(Problem::unavailable(
+            "signing in takes longer than it should: try the link again",
+        ));
     };
     match serde_json::from_str(&run.state)? {
         State::Consumed { session } if session == ours => Ok(()),

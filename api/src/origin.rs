@@ -18,7 +18,8 @@ impl<'a> FromRequest<'a> for SameOrigin {
         if comes_from_here(request, &app.config.public_url) {
             return Ok(Self);
         }
-        let detail = format!("this is accepted from pages of {} only", origin(&app.config.public_url));
+        let detail =
+            format!("this is accepted from pages of {} only", origin(&app.config.public_url));
         Err(Problem::new(Code::OriginMismatch, detail).into())
     }
 }
@@ -48,7 +49,10 @@ pub fn destination(app: &App, given: &str) -> Result<Url, &'static str> {
         true => ours.join(given).map_err(|_| "is no path")?,
         false => Url::parse(given).map_err(|_| "is neither an address nor a path of ours")?,
     };
-    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+    if !matches!(url.scheme(), "http" | "https")
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
         return Err("must be a plain http or https address");
     }
     let allowed = std::iter::once(ours).chain(&app.config.return_origins);

@@ -8,7 +8,6 @@ use poem::Request;
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Header, Path, Query},
-    payload::Json,
 };
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -20,7 +19,7 @@ use workflows::{
 };
 
 use crate::{
-    answer::{Answer, Created, Done},
+    answer::{Answer, Created, Done, Shown},
     auth::Caller,
     body::Given,
     codes::Code,
@@ -268,8 +267,13 @@ impl Pages {
             Begun::Write(write) => write,
         };
         let now = app.now();
-        let page =
-            Page { id: write.subject, handle_id: handle.id, created_at: now, updated_at: now, ..draft };
+        let page = Page {
+            id: write.subject,
+            handle_id: handle.id,
+            created_at: now,
+            updated_at: now,
+            ..draft
+        };
         if !page::insert(&write.transaction, &page).await? {
             let detail = format!("{} has a page {}", handle.name, page.slug);
             return Err(Problem::new(Code::SlugTaken, detail).blaming("slug", "is taken").into());
@@ -291,7 +295,7 @@ impl Pages {
         limit: Query<Option<u32>>,
         /// `nextCursor` of the list before.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<PageList>, Refused<ReadPage>> {
+    ) -> Result<Shown<PageList>, Refused<ReadPage>> {
         let app = App::of(request)?;
         let limit = limit.0.unwrap_or(PER_LIST.0);
         if !(1..=PER_LIST.1).contains(&limit) {
@@ -308,7 +312,7 @@ impl Pages {
         let more = pages.len() > limit as usize;
         pages.truncate(limit as usize);
         let last = pages.last().filter(|_| more);
-        Ok(Json(PageList {
+        Ok(Shown::of(PageList {
             next_cursor: last.map(|page| PageId(page.id).to_string()),
             data: pages.iter().map(|page| PageView::of(&handle.name, page)).collect(),
         }))
@@ -324,11 +328,11 @@ impl Pages {
         handle: Path<String>,
         /// The page, as it stands in addresses.
         page_slug: Path<String>,
-    ) -> Result<Json<PageView>, Refused<ReadPage>> {
+    ) -> Result<Shown<PageView>, Refused<ReadPage>> {
         let app = App::of(request)?;
         let handle = owned(app, &caller.0, &handle.0).await?;
         let page = of_handle(app, &handle, &page_slug.0).await?;
-        Ok(Json(PageView::of(&handle.name, &page)))
+        Ok(Shown::of(PageView::of(&handle.name, &page)))
     }
 
     /// Change a page
@@ -336,7 +340,11 @@ impl Pages {
     /// Names the version that the change was made on, in `If-Match` or in `version`. What is absent stays.
     /// Purchases that were begun before keep the terms they began with. A published page must stay one that
     /// can be sold.
-    #[oai(path = "/v2/handles/:handle/pages/:page_slug", method = "patch", operation_id = "changePage")]
+    #[oai(
+        path = "/v2/handles/:handle/pages/:page_slug",
+        method = "patch",
+        operation_id = "changePage"
+    )]
     #[allow(clippy::too_many_arguments, reason = "each is documented")]
     async fn change(
         &self,
@@ -366,8 +374,9 @@ impl Pages {
             Begun::Write(write) => write,
         };
         let found = page::find(&write.transaction, handle.id, &page_slug.0).await?;
-        let page = found
-            .ok_or_else(|| Problem::new(Code::UnknownPage, "the handle has no page of this slug"))?;
+        let page = found.ok_or_else(|| {
+            Problem::new(Code::UnknownPage, "the handle has no page of this slug")
+        })?;
         page_publish::expect_version(&page, seen)?;
         let changed = page_terms::change(&page, &body)?;
         let saved = page_publish::save(app, &write.transaction, changed).await?;

@@ -117,8 +117,11 @@ impl Publishing {
     /// A `PAID` page needs a connected account that is `CONNECTED`, and a price that leaves the creator
     /// something. Of two that publish the same version, one wins. Publishing a published page changes
     /// nothing, unless the outside could not be told the last time.
-    #[oai(path = "/v2/handles/:handle/pages/:page_slug/publish", method = "post",
-        operation_id = "publishPage")]
+    #[oai(
+        path = "/v2/handles/:handle/pages/:page_slug/publish",
+        method = "post",
+        operation_id = "publishPage"
+    )]
     #[allow(clippy::too_many_arguments, reason = "each is documented")]
     async fn publish(
         &self,
@@ -146,8 +149,11 @@ impl Publishing {
     /// Take a page off sale
     ///
     /// Purchases that were begun before are settled on their frozen terms, and those who have access keep it.
-    #[oai(path = "/v2/handles/:handle/pages/:page_slug/unpublish", method = "post",
-        operation_id = "unpublishPage")]
+    #[oai(
+        path = "/v2/handles/:handle/pages/:page_slug/unpublish",
+        method = "post",
+        operation_id = "unpublishPage"
+    )]
     #[allow(clippy::too_many_arguments, reason = "each is documented")]
     async fn unpublish(
         &self,

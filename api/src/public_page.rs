@@ -7,12 +7,13 @@ use entities::{
     visitor_session::SignedIn,
 };
 use poem::Request;
-use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{Enum, Object, OpenApi, param::Path};
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 use workflows::id::CheckoutId;
 
 use crate::{
+    answer::Shown,
     codes::Code,
     config::App,
     handle::named,
@@ -136,7 +137,8 @@ pub async fn access(app: &App, page: &Page, visitor: Option<&SignedIn>) -> Resul
         since: None,
         checkout_id: None,
     };
-    let open = PageMode::of(page) == PageMode::Public && PageStatus::of(page) == PageStatus::Published;
+    let open =
+        PageMode::of(page) == PageMode::Public && PageStatus::of(page) == PageStatus::Published;
     if open {
         return Ok(Access { entitled: true, ..none(AccessReason::Public) });
     }
@@ -180,7 +182,11 @@ impl PublicPages {
     /// Read a published page
     ///
     /// With its body for those who have access.
-    #[oai(path = "/v2/public/pages/:handle/:page_slug", method = "get", operation_id = "readPublicPage")]
+    #[oai(
+        path = "/v2/public/pages/:handle/:page_slug",
+        method = "get",
+        operation_id = "readPublicPage"
+    )]
     async fn read(
         &self,
         request: &Request,
@@ -189,11 +195,12 @@ impl PublicPages {
         handle: Path<String>,
         /// The page, as it stands in addresses.
         page_slug: Path<String>,
-    ) -> Result<Json<PublicPage>, Refused<ReadPublicPage>> {
+    ) -> Result<Shown<PublicPage>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;
-        let (handle, page) = find_published(app.engine.database().read(), &handle.0, &page_slug.0).await?;
+        let (handle, page) =
+            find_published(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
-        Ok(Json(PublicPage {
+        Ok(Shown::of(PublicPage {
             mode: PageMode::of(&page),
             handle: handle.name,
             display_name: handle.display_name,
@@ -210,8 +217,11 @@ impl PublicPages {
     /// Whether the visitor has access to a page
     ///
     /// Also of a page that is no longer on sale, for those who have access to it.
-    #[oai(path = "/v2/public/pages/:handle/:page_slug/entitlement", method = "get",
-        operation_id = "getEntitlement")]
+    #[oai(
+        path = "/v2/public/pages/:handle/:page_slug/entitlement",
+        method = "get",
+        operation_id = "getEntitlement"
+    )]
     async fn entitlement(
         &self,
         request: &Request,
@@ -220,11 +230,11 @@ impl PublicPages {
         handle: Path<String>,
         /// The page, as it stands in addresses.
         page_slug: Path<String>,
-    ) -> Result<Json<Access>, Refused<ReadPublicPage>> {
+    ) -> Result<Shown<Access>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;
         let (_, page) = find(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
         let shown = PageStatus::of(&page) == PageStatus::Published || access.checkout_id.is_some();
-        if shown { Ok(Json(access)) } else { Err(unknown().into()) }
+        if shown { Ok(Shown::of(access)) } else { Err(unknown().into()) }
     }
 }

@@ -6,9 +6,9 @@ use entities::{handle, history, operator_case, outbox, run};
 use futures::{StreamExt, stream::BoxStream};
 use poem::{Request, web::sse::Event};
 use poem_openapi::{
-    Enum, Object, OpenApi,
+    ApiResponse, Enum, Object, OpenApi,
     param::{Header, Path, Query},
-    payload::{EventStream, Json},
+    payload::EventStream,
     types::ToJSON,
 };
 use time::OffsetDateTime;
@@ -19,6 +19,7 @@ use workflows::{
 };
 
 use crate::{
+    answer::Shown,
     auth::{Caller, Principal},
     codes::Code,
     config::App,
@@ -179,6 +180,14 @@ async fn visible(app: &App, caller: &Principal, id: &str) -> Result<run::Run, Pr
     }
 }
 
+/// A timeline, live.
+#[derive(ApiResponse)]
+enum Timeline {
+    /// The lines as they come.
+    #[oai(status = 200)]
+    Live(EventStream<BoxStream<'static, HistoryLine>>),
+}
+
 refusals!(ReadRun: Unauthorized, TokenInvalid, TokenExpired, UnknownRun);
 
 /// Runs.
@@ -196,13 +205,13 @@ impl Runs {
         caller: Caller,
         /// `run_…`
         run_id: Path<String>,
-    ) -> Result<Json<RunView>, Refused<ReadRun>> {
+    ) -> Result<Shown<RunView>, Refused<ReadRun>> {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let db = app.engine.database().read();
         let effects = outbox::of_run(db, run.id).await?;
         let cases = operator_case::of_run(db, run.id).await?;
-        Ok(Json(view(app, &run, &effects, &cases)?))
+        Ok(Shown::of(view(app, &run, &effects, &cases)?))
     }
 
     /// Read a run's timeline
@@ -215,7 +224,7 @@ impl Runs {
         run_id: Path<String>,
         /// `nextCursor` of the list before.
         cursor: Query<Option<i64>>,
-    ) -> Result<Json<HistoryList>, Refused<ReadRun>> {
+    ) -> Result<Shown<HistoryList>, Refused<ReadRun>> {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let db = app.engine.database().read();
@@ -224,7 +233,7 @@ impl Runs {
         lines.truncate(LINES as usize);
         let next_cursor = lines.last().filter(|_| more).map(|line| line.seq.to_string());
         let data = lines.into_iter().map(HistoryLine::of).collect();
-        Ok(Json(HistoryList { data, next_cursor }))
+        Ok(Shown::of(HistoryList { data, next_cursor }))
     }
 
     /// Follow a run's timeline
@@ -243,16 +252,15 @@ impl Runs {
         last: Header<Option<i64>>,
         /// The same, where headers cannot be set.
         after: Query<Option<i64>>,
-    ) -> Result<EventStream<BoxStream<'static, HistoryLine>>, Refused<ReadRun>> {
+    ) -> Result<Timeline, Refused<ReadRun>> {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let after = last.0.or(after.0).unwrap_or(0);
-        Ok(EventStream::new(follow(app.clone(), run.id, after)).keep_alive(KEEP_ALIVE).to_event(
-            |line| {
-                let id = line.seq.to_string();
-                Event::message(line.to_json_string()).event_type("history").id(id)
-            },
-        ))
+        let lines = EventStream::new(follow(app.clone(), run.id, after));
+        Ok(Timeline::Live(lines.keep_alive(KEEP_ALIVE).to_event(|line| {
+            let id = line.seq.to_string();
+            Event::message(line.to_json_string()).event_type("history").id(id)
+        })))
     }
 }
 
@@ -313,10 +321,7 @@ fn view(
 }
 
 /// What the machine says it waits for. A state of a newer release is not read here.
-fn waiting(
-    app: &App,
-    run: &run::Run,
-) -> Result<(Option<String>, Option<OffsetDateTime>), Problem> {
+fn waiting(app: &App, run: &run::Run) -> Result<(Option<String>, Option<OffsetDateTime>), Problem> {
     if run.state.is_empty() {
         return Ok((None, None));
     }

@@ -10,7 +10,7 @@ use poem_openapi::{
 use crate::{
     body::Given,
     config::App,
-    html,
+    html::{self, HtmlPage},
     magic_link::{self, LinkSent, LinkWish, Proof, SignIn},
     origin::SameOrigin,
     problem::{Problem, Refused, refusals},
@@ -130,15 +130,13 @@ impl SignIns {
                 let session = Session::of(&signed_in.session);
                 Ok(SignedIn::Session(Json(session), signed_in.cookie))
             }
-            Presented::Form(Form(proof)) => {
-                match magic_link::sign_in(app, request, &proof).await {
-                    Ok(signed_in) => Ok(onward(signed_in)),
-                    Err(problem) if is_for_people(request, &problem) => {
-                        Ok(SignedIn::Page(problem.code.status(), Html(page_of(&problem)?)))
-                    }
-                    Err(problem) => Err(problem.into()),
+            Presented::Form(Form(proof)) => match magic_link::sign_in(app, request, &proof).await {
+                Ok(signed_in) => Ok(onward(signed_in)),
+                Err(problem) if is_for_people(request, &problem) => {
+                    Ok(SignedIn::Page(problem.code.status(), Html(page_of(&problem)?)))
                 }
-            }
+                Err(problem) => Err(problem.into()),
+            },
         }
     }
 
@@ -146,9 +144,9 @@ impl SignIns {
     ///
     /// Where the form leads when the visitor wanted to go nowhere in particular.
     #[oai(path = "/v2/visitor/auth/welcome", method = "get", operation_id = "welcomeVisitor")]
-    async fn welcome(&self) -> Result<Html<String>, Refused<Welcome>> {
+    async fn welcome(&self) -> Result<HtmlPage, Refused<Welcome>> {
         let text = "You can close this page and go on where you were.";
-        Ok(Html(html::message("You are signed in", text)?))
+        Ok(HtmlPage::Page(Html(html::message("You are signed in", text)?)))
     }
 }
 
@@ -164,7 +162,8 @@ fn onward(signed_in: SignIn) -> SignedIn {
 /// Whether a person in a browser reads the answer. What is our own fault stays a problem.
 fn is_for_people(request: &Request, problem: &Problem) -> bool {
     let accepts = request.headers().get("accept").and_then(|value| value.to_str().ok());
-    problem.code.status().is_client_error() && accepts.is_some_and(|kinds| kinds.contains("text/html"))
+    problem.code.status().is_client_error()
+        && accepts.is_some_and(|kinds| kinds.contains("text/html"))
 }
 
 fn page_of(problem: &Problem) -> Result<String, Problem> {

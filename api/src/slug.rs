@@ -7,23 +7,68 @@ const HANDLE: std::ops::RangeInclusive<usize> = 3..=40;
 
 /// Handles that would be taken for something of the platform's.
 const RESERVED: &[&str] = &[
-    "about", "account", "admin", "api", "app", "assets", "auth", "billing", "blog", "console", "contact",
-    "dashboard", "docs", "healthz", "help", "legal", "login", "logout", "mail", "metrics", "null",
-    "openapi", "operator", "platform", "platform-admin", "pricing", "privacy", "public", "readyz", "root",
-    "security", "settings", "signin", "signup", "sluice", "static", "status", "stripe", "support",
-    "system", "terms", "undefined", "v1", "v2", "visitor", "webhook", "webhooks", "www",
+    "about",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "assets",
+    "auth",
+    "billing",
+    "blog",
+    "console",
+    "contact",
+    "dashboard",
+    "docs",
+    "healthz",
+    "help",
+    "legal",
+    "login",
+    "logout",
+    "mail",
+    "metrics",
+    "null",
+    "openapi",
+    "operator",
+    "platform",
+    "platform-admin",
+    "pricing",
+    "privacy",
+    "public",
+    "readyz",
+    "root",
+    "security",
+    "settings",
+    "signin",
+    "signup",
+    "sluice",
+    "static",
+    "status",
+    "stripe",
+    "support",
+    "system",
+    "terms",
+    "undefined",
+    "v1",
+    "v2",
+    "visitor",
+    "webhook",
+    "webhooks",
+    "www",
 ];
 
 /// `^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$`
 pub fn check_slug(slug: &str) -> Result<(), &'static str> {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = slug.as_bytes();
-    let ends_well =
-        bytes.first().is_some_and(|byte| good(*byte)) && bytes.last().is_some_and(|byte| good(*byte));
+    let ends_well = bytes.first().is_some_and(|byte| good(*byte))
+        && bytes.last().is_some_and(|byte| good(*byte));
     let inner = bytes.iter().all(|byte| good(*byte) || *byte == b'-');
     match ends_well && inner && slug.len() <= LONGEST_SLUG {
         true => Ok(()),
-        false => Err("must be 1 to 64 lower-case letters, digits and hyphens, with no hyphen at either end"),
+        false => Err(
+            "must be 1 to 64 lower-case letters, digits and hyphens, with no hyphen at either end",
+        ),
     }
 }
 
@@ -57,9 +102,9 @@ pub fn check_email(email: &str) -> Result<String, &'static str> {
     let email = email.trim().to_lowercase();
     let (local, domain) = email.rsplit_once('@').ok_or(NOT)?;
     let plain = |c: char| !c.is_control() && !c.is_whitespace() && !"<>()[],;:\\\"@".contains(c);
-    let labels = domain.split('.').all(|label| {
-        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    });
+    let labels = domain
+        .split('.')
+        .all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-'));
     let good = (1..=64).contains(&local.len())
         && email.len() <= 254
         && local.chars().all(plain)
@@ -86,7 +131,9 @@ mod tests {
         for good in ["a@b.co", " A.B+c@Example.COM ", "ü@exämple.de"] {
             assert!(check_email(good).is_ok(), "{good}");
         }
-        for bad in ["", "a", "@b.co", "a@", "a@b", "a b@c.de", "a@b..c", "a@b.c\r\nBcc: x@y.z", "a@b@c.de"] {
+        for bad in
+            ["", "a", "@b.co", "a@", "a@b", "a b@c.de", "a@b..c", "a@b.c\r\nBcc: x@y.z", "a@b@c.de"]
+        {
             assert!(check_email(bad).is_err(), "{bad}");
         }
     }

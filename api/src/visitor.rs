@@ -5,7 +5,6 @@ use entities::visitor_session::{self, SignedIn};
 use poem::{Request, RequestBody, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi,
-    payload::Json,
     registry::{MetaSecurityScheme, Registry},
 };
 use rand::TryRngCore;
@@ -13,6 +12,7 @@ use time::OffsetDateTime;
 use workflows::{Timestamp, id::VisitorId};
 
 use crate::{
+    answer::Shown,
     codes::Code,
     config::App,
     moment::moment,
@@ -86,7 +86,9 @@ const SCHEME: &str = "VisitorCookie";
 fn register_scheme(registry: &mut Registry) {
     let scheme = MetaSecurityScheme {
         ty: "apiKey",
-        description: Some("The visitor's session: set by the sign-in, 30 days, HttpOnly, SameSite=Lax."),
+        description: Some(
+            "The visitor's session: set by the sign-in, 30 days, HttpOnly, SameSite=Lax.",
+        ),
         name: Some(COOKIE),
         key_in: Some("cookie"),
         scheme: None,
@@ -200,8 +202,8 @@ pub struct Visitors;
 impl Visitors {
     /// Who is signed in
     #[oai(path = "/v2/visitor/session", method = "get", operation_id = "getVisitorSession")]
-    async fn session(&self, visitor: Visitor) -> Result<Json<Session>, Refused<GetSession>> {
-        Ok(Json(Session::of(&visitor.0)))
+    async fn session(&self, visitor: Visitor) -> Result<Shown<Session>, Refused<GetSession>> {
+        Ok(Shown::of(Session::of(&visitor.0)))
     }
 
     /// Sign out

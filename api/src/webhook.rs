@@ -4,7 +4,7 @@
 use engine::ingest::{Accepted, Webhook};
 use entities::inbox::NewInbox;
 use poem::{Request, http::HeaderMap};
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Object, OpenApi};
 use workflows::{
     checkout::Checkout,
     connect_onboarding::ConnectOnboarding,
@@ -13,6 +13,7 @@ use workflows::{
 };
 
 use crate::{
+    answer::Shown,
     body::{RawJson, parse},
     codes::Code,
     config::App,
@@ -50,20 +51,23 @@ impl Webhooks {
         &self,
         request: &Request,
         body: RawJson,
-    ) -> Result<Json<Received>, Refused<ReceiveWebhook>> {
+    ) -> Result<Shown<Received>, Refused<ReceiveWebhook>> {
         Ok(receive(Endpoint::Platform, request, body).await?)
     }
 
     /// Events of connected accounts
     ///
     /// The same, for the endpoint that listens to connected accounts.
-    #[oai(path = "/v2/public/stripe/connect-webhook", method = "post",
-        operation_id = "receiveStripeConnectEvent")]
+    #[oai(
+        path = "/v2/public/stripe/connect-webhook",
+        method = "post",
+        operation_id = "receiveStripeConnectEvent"
+    )]
     async fn connect(
         &self,
         request: &Request,
         body: RawJson,
-    ) -> Result<Json<Received>, Refused<ReceiveWebhook>> {
+    ) -> Result<Shown<Received>, Refused<ReceiveWebhook>> {
         Ok(receive(Endpoint::Connect, request, body).await?)
     }
 }
@@ -72,7 +76,7 @@ async fn receive(
     endpoint: Endpoint,
     request: &Request,
     RawJson(body): RawJson,
-) -> Result<Json<Received>, Problem> {
+) -> Result<Shown<Received>, Problem> {
     let app = App::of(request)?;
     verify(app, endpoint, request.headers(), &body)?;
     let envelope: Envelope = parse(&body)?;
@@ -81,7 +85,7 @@ async fn receive(
     }
     let message = message(endpoint, app.config.livemode, envelope)?;
     let accepted = app.ingest.accept(Webhook { message, body: body.into() }).await?;
-    Ok(Json(Received { received: true, duplicate: accepted == Accepted::Duplicate }))
+    Ok(Shown::of(Received { received: true, duplicate: accepted == Accepted::Duplicate }))
 }
 
 fn verify(app: &App, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {

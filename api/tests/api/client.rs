@@ -70,7 +70,8 @@ impl<'a> Call<'a> {
         for (name, value) in self.headers {
             request = request.header(name, value);
         }
-        let response = self.app.call(request.body(self.body)).await.expect("every error is an answer");
+        let response =
+            self.app.call(request.body(self.body)).await.expect("every error is an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = match headers.get("content-type") {
             Some(kind) if kind == "text/event-stream" => String::new(),

@@ -34,8 +34,8 @@ pub struct World {
     pub engine: Engine,
     pub stripe: Arc<Stripe>,
     pub app: BoxEndpoint<'static, Response>,
-    pub database: TestDatabase,
     worker: Worker,
+    _database: TestDatabase,
 }
 
 /// How a world differs from the usual one.
@@ -146,7 +146,7 @@ impl World {
         let ingest = Ingest::start(engine.clone());
         let app = api::app(engine.clone(), ingest, config(setup)).boxed();
         let worker = Worker::start(engine.clone(), stripe.clone(), bell);
-        Self { engine, stripe, app, database, worker }
+        Self { engine, stripe, app, worker, _database: database }
     }
 
     /// Nobody works any more: whatever is sent from now on stays where it is.
@@ -176,8 +176,17 @@ impl World {
     /// How many rows there are in tables that requests write to.
     pub async fn rows(&self) -> i64 {
         let tables = [
-            "handle", "page", "checkout", "magic_link", "inbox", "idempotency", "visitor",
-            "visitor_session", "webhook_body", "run", "connect_account",
+            "handle",
+            "page",
+            "checkout",
+            "magic_link",
+            "inbox",
+            "idempotency",
+            "visitor",
+            "visitor_session",
+            "webhook_body",
+            "run",
+            "connect_account",
         ];
         let counts: Vec<_> =
             tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
