@@ -153,7 +153,7 @@ impl Checkouts {
     /// Price, currency, fee and account are frozen now: whatever becomes of the page, the purchase is settled
     /// on these terms. A `FREE_WITH_LOGIN` page is granted without a payment.
     #[oai(
-        path = "/v2/public/pages/:handle/:page_slug/checkout",
+        path = "/v2/public/pages/:handle/:pageSlug/checkout",
         method = "post",
         operation_id = "startCheckout"
     )]
@@ -166,6 +166,7 @@ impl Checkouts {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
         /// Repeating a write with the same key and body gives the first answer again, for 24 hours.
         #[oai(name = "Idempotency-Key")]
@@ -207,12 +208,13 @@ impl Checkouts {
     /// Read a purchase
     ///
     /// The visitor's own.
-    #[oai(path = "/v2/public/checkouts/:checkout_id", method = "get", operation_id = "getCheckout")]
+    #[oai(path = "/v2/public/checkouts/:checkoutId", method = "get", operation_id = "getCheckout")]
     async fn get(
         &self,
         request: &Request,
         visitor: Visitor,
         /// `co_…`
+        #[oai(name = "checkoutId")]
         checkout_id: Path<String>,
     ) -> Result<Shown<CheckoutView>, Refused<GetCheckout>> {
         let app = App::of(request)?;

@@ -319,7 +319,7 @@ impl Pages {
     }
 
     /// Read a page
-    #[oai(path = "/v2/handles/:handle/pages/:page_slug", method = "get", operation_id = "getPage")]
+    #[oai(path = "/v2/handles/:handle/pages/:pageSlug", method = "get", operation_id = "getPage")]
     async fn get(
         &self,
         request: &Request,
@@ -327,6 +327,7 @@ impl Pages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
     ) -> Result<Shown<PageView>, Refused<ReadPage>> {
         let app = App::of(request)?;
@@ -341,7 +342,7 @@ impl Pages {
     /// Purchases that were begun before keep the terms they began with. A published page must stay one that
     /// can be sold.
     #[oai(
-        path = "/v2/handles/:handle/pages/:page_slug",
+        path = "/v2/handles/:handle/pages/:pageSlug",
         method = "patch",
         operation_id = "changePage"
     )]
@@ -353,6 +354,7 @@ impl Pages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
         /// The version that the change was made on.
         #[oai(name = "If-Match")]

@@ -183,7 +183,7 @@ impl PublicPages {
     ///
     /// With its body for those who have access.
     #[oai(
-        path = "/v2/public/pages/:handle/:page_slug",
+        path = "/v2/public/pages/:handle/:pageSlug",
         method = "get",
         operation_id = "readPublicPage"
     )]
@@ -194,6 +194,7 @@ impl PublicPages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
     ) -> Result<Shown<PublicPage>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;
@@ -218,7 +219,7 @@ impl PublicPages {
     ///
     /// Also of a page that is no longer on sale, for those who have access to it.
     #[oai(
-        path = "/v2/public/pages/:handle/:page_slug/entitlement",
+        path = "/v2/public/pages/:handle/:pageSlug/entitlement",
         method = "get",
         operation_id = "getEntitlement"
     )]
@@ -229,6 +230,7 @@ impl PublicPages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
     ) -> Result<Shown<Access>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;

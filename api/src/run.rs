@@ -198,12 +198,13 @@ impl Runs {
     /// Read a run
     ///
     /// Its state, what it waits for, what it asked of the outside and how that went.
-    #[oai(path = "/v2/runs/:run_id", method = "get", operation_id = "getRun")]
+    #[oai(path = "/v2/runs/:runId", method = "get", operation_id = "getRun")]
     async fn get(
         &self,
         request: &Request,
         caller: Caller,
         /// `run_…`
+        #[oai(name = "runId")]
         run_id: Path<String>,
     ) -> Result<Shown<RunView>, Refused<ReadRun>> {
         let app = App::of(request)?;
@@ -215,12 +216,13 @@ impl Runs {
     }
 
     /// Read a run's timeline
-    #[oai(path = "/v2/runs/:run_id/history", method = "get", operation_id = "getRunHistory")]
+    #[oai(path = "/v2/runs/:runId/history", method = "get", operation_id = "getRunHistory")]
     async fn history(
         &self,
         request: &Request,
         caller: Caller,
         /// `run_…`
+        #[oai(name = "runId")]
         run_id: Path<String>,
         /// `nextCursor` of the list before.
         cursor: Query<Option<i64>>,
@@ -240,12 +242,13 @@ impl Runs {
     ///
     /// Server-sent events: one for each line, with its `seq` as the id, so that a broken stream goes on where
     /// it broke. It has no end.
-    #[oai(path = "/v2/runs/:run_id/events", method = "get", operation_id = "followRun")]
+    #[oai(path = "/v2/runs/:runId/events", method = "get", operation_id = "followRun")]
     async fn events(
         &self,
         request: &Request,
         caller: Caller,
         /// `run_…`
+        #[oai(name = "runId")]
         run_id: Path<String>,
         /// The last line that the client has.
         #[oai(name = "Last-Event-ID")]

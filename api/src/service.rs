@@ -78,7 +78,7 @@ impl Service {
     async fn ready(&self, request: &Request) -> Result<Shown<Health>, Refused<Liveness>> {
         let app = App::of(request)?;
         let sql = "SELECT CAST(1 AS BIGINT) AS number";
-        let answer: Option<Number> = query_one(app.engine.database().write(), sql, vec![]).await?;
+        let answer: Option<Number> = query_one(app.engine.database().read(), sql, vec![]).await?;
         if answer.is_none() {
             return Err(Problem::unavailable("the database does not answer").into());
         }

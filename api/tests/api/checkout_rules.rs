@@ -29,7 +29,10 @@ async fn s09_no_second_purchase_while_the_first_awaits_funds(world: World) {
     world.buy(&cookie, "alice", "guide").await.problem(409, "payment_processing");
     let path = "/v2/public/pages/alice/guide/entitlement";
     let access = world.get(path).cookie(&cookie).send().await.expect(200);
-    assert_eq!((&access["entitled"], &access["reason"]), (&json!(false), &json!("PAYMENT_PROCESSING")));
+    assert_eq!(
+        (&access["entitled"], &access["reason"]),
+        (&json!(false), &json!("PAYMENT_PROCESSING"))
+    );
     // Somebody else may buy.
     let other = world.visitor("eve@example.com").await;
     world.buy(&other, "alice", "guide").await.expect(200);

@@ -19,20 +19,34 @@ on_both! {
 
 async fn the_first_answer_is_given_again(world: World) {
     let body = json!({"handle": "alice", "displayName": "Alice"});
-    let create = |body: serde_json::Value| world.post("/v2/handles").bearer(token("alice")).key("k1").json(body).send();
+    let create = |body: serde_json::Value| {
+        world.post("/v2/handles").bearer(token("alice")).key("k1").json(body).send()
+    };
     let first = create(body.clone()).await;
     let mut more = body.clone();
     more["unknown"] = json!("fields make no difference");
     let again = create(more).await;
     assert_eq!(first.expect(201), again.expect(201));
     assert_eq!(first.header("location"), again.header("location"));
-    assert_eq!((first.header("idempotent-replayed"), again.header("idempotent-replayed")), (None, Some("true")));
-    create(json!({"handle": "other", "displayName": "Alice"})).await.problem(422, "idempotency_mismatch");
+    assert_eq!(
+        (first.header("idempotent-replayed"), again.header("idempotent-replayed")),
+        (None, Some("true"))
+    );
+    create(json!({"handle": "other", "displayName": "Alice"}))
+        .await
+        .problem(422, "idempotency_mismatch");
     // Keys belong to their caller, and to their operation.
-    let other = world.post("/v2/handles").bearer(token("bob")).key("k1").json(body.clone()).send().await;
+    let other =
+        world.post("/v2/handles").bearer(token("bob")).key("k1").json(body.clone()).send().await;
     other.problem(409, "handle_taken");
     let page = json!({"slug": "p", "title": "P", "mode": "PUBLIC"});
-    let page = world.post("/v2/handles/alice/pages").bearer(token("alice")).key("k1").json(page).send().await;
+    let page = world
+        .post("/v2/handles/alice/pages")
+        .bearer(token("alice"))
+        .key("k1")
+        .json(page)
+        .send()
+        .await;
     page.problem(422, "idempotency_mismatch");
     // After a day the key is free.
     world.engine.clock().advance(86_400_001);
@@ -54,10 +68,12 @@ async fn of_many_at_once_one_is_carried_out(world: World) {
     world.seller("alice").await;
     world.page("alice", "guide").await;
     let cookie = world.visitor("bob@example.com").await;
-    let tries = (0..6).map(|_| world.post(CHECKOUT).cookie(&cookie).key("k1").json(json!({})).send());
+    let tries =
+        (0..6).map(|_| world.post(CHECKOUT).cookie(&cookie).key("k1").json(json!({})).send());
     let seen = futures::future::join_all(tries).await;
     assert_eq!(count(&world, "checkout").await, 1);
-    let done: Vec<_> = seen.iter().filter(|seen| seen.status == 200).map(|seen| seen.expect(200)).collect();
+    let done: Vec<_> =
+        seen.iter().filter(|seen| seen.status == 200).map(|seen| seen.expect(200)).collect();
     assert!(!done.is_empty() && done.iter().all(|answer| answer == &done[0]), "{done:?}");
     for seen in seen.iter().filter(|seen| seen.status != 200) {
         seen.problem(409, "idempotency_in_progress");
@@ -93,7 +109,8 @@ async fn an_onboarding_link_is_not_kept_among_the_answers(world: World) {
     let path = "/v2/handles/alice/connect/onboarding";
     let start = || world.post(path).bearer(token("alice")).key("k1").send();
     let first = start().await.expect(200);
-    let row = idempotency::find(world.engine.database().read(), "subject:alice", "k1").await.unwrap();
+    let row =
+        idempotency::find(world.engine.database().read(), "subject:alice", "k1").await.unwrap();
     assert!(!row.unwrap().body.unwrap().contains("https://"));
     assert_eq!(start().await.expect(200), first, "while it is good, it is given again");
     world.post(path).bearer(token("alice")).send().await.expect(200);
@@ -108,12 +125,18 @@ async fn publishing_is_repeated_safely(world: World) {
     let pages = "/v2/handles/alice/pages";
     world.post(pages).bearer(token("alice")).key("a").json(page).send().await.expect(201);
     let path = format!("{pages}/guide/publish");
-    let publish = || world.post(&path).bearer(token("alice")).key("b").header("if-match", "1").send();
+    let publish =
+        || world.post(&path).bearer(token("alice")).key("b").header("if-match", "1").send();
     let first = publish().await.expect(200);
     assert_eq!(publish().await.expect(200), first);
     let change = || {
         let body = json!({"title": "N", "version": 2});
-        world.call("PATCH", format!("{pages}/guide")).bearer(token("alice")).key("c").json(body).send()
+        world
+            .call("PATCH", format!("{pages}/guide"))
+            .bearer(token("alice"))
+            .key("c")
+            .json(body)
+            .send()
     };
     let changed = change().await.expect(200);
     assert_eq!((changed["version"].clone(), change().await.expect(200)), (json!(3), changed));

@@ -18,10 +18,22 @@ async fn s46_without_the_database_requests_fail_cleanly(world: World) {
     let alice = token("alice");
     for (name, seen) in [
         ("handle", world.get("/v2/handles/alice").bearer(&alice).send().await),
-        ("create", world.post("/v2/handles").bearer(&alice).key("k").json(json!({"handle": "bob", "displayName": "B"})).send().await),
+        (
+            "create",
+            world
+                .post("/v2/handles")
+                .bearer(&alice)
+                .key("k")
+                .json(json!({"handle": "bob", "displayName": "B"}))
+                .send()
+                .await,
+        ),
         ("session", world.get("/v2/visitor/session").cookie(&cookie).send().await),
         ("page", world.get("/v2/public/pages/alice/x").cookie(&cookie).send().await),
-        ("link", world.post("/v2/visitor/auth/magic-link").json(json!({"email": "a@b.co"})).send().await),
+        (
+            "link",
+            world.post("/v2/visitor/auth/magic-link").json(json!({"email": "a@b.co"})).send().await,
+        ),
         ("webhook", world.webhook(&event("evt_1", "x.y", json!({}))).await),
         ("ready", world.get("/readyz").send().await),
     ] {

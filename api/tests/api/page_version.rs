@@ -61,7 +61,10 @@ async fn publishing_again_changes_nothing(world: World) {
     let first = world.post(&path).bearer(token("alice")).send().await.expect(200);
     world.settle().await;
     let again = world.post(&path).bearer(token("alice")).send().await.expect(200);
-    assert_eq!((&again["version"], &again["publishedAt"]), (&first["version"], &first["publishedAt"]));
+    assert_eq!(
+        (&again["version"], &again["publishedAt"]),
+        (&first["version"], &first["publishedAt"])
+    );
     assert_eq!(again["markerSync"]["status"], "SYNCED");
 }
 
@@ -75,8 +78,12 @@ async fn a_published_page_stays_one_that_can_be_sold(world: World) {
     let seen = world.call("PATCH", PAGE).bearer(token("alice")).json(change).send().await;
     seen.problem(409, "connect_not_ready");
     let change = json!({"title": "New", "version": 2});
-    let page = world.call("PATCH", PAGE).bearer(token("alice")).json(change).send().await.expect(200);
-    assert_eq!((&page["title"], &page["version"], &page["markerSync"]["status"]), (&json!("New"), &json!(3), &json!("SYNCING")));
+    let page =
+        world.call("PATCH", PAGE).bearer(token("alice")).json(change).send().await.expect(200);
+    assert_eq!(
+        (&page["title"], &page["version"], &page["markerSync"]["status"]),
+        (&json!("New"), &json!(3), &json!("SYNCING"))
+    );
     world.settle().await;
     let page = world.get(PAGE).bearer(token("alice")).send().await.expect(200);
     assert_eq!(page["markerSync"]["status"], "SYNCED");
@@ -94,7 +101,8 @@ async fn s12_a_purchase_keeps_the_terms_it_began_with(world: World) {
     world.post(format!("{PAGE}/unpublish")).bearer(&alice).send().await.expect(200);
     world.webhook(&crate::stripe::paid("evt_1", id, 1_000)).await.expect(200);
     world.settle().await;
-    let own = world.get(format!("/v2/public/checkouts/{id}")).cookie(&cookie).send().await.expect(200);
+    let own =
+        world.get(format!("/v2/public/checkouts/{id}")).cookie(&cookie).send().await.expect(200);
     assert_eq!((&own["status"], &own["amountCents"]), (&json!("SETTLED"), &json!(1000)));
     let row = entities::checkout::find_any_handle(
         world.engine.database().read(),

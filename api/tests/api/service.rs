@@ -18,6 +18,9 @@ async fn the_service_answers_for_itself() {
     assert!(docs.text.contains("SwaggerUIBundle") && docs.status == 200);
     let policy = docs.header("content-security-policy").unwrap();
     assert!(policy.contains("connect-src 'self'"), "{policy}");
+    let refused = world.call("DELETE", "/v2/handles/alice/pages/x").send().await;
+    refused.problem(405, "method_not_allowed");
+    assert_eq!(refused.header("allow"), Some("GET, PATCH"));
     let errors = world.get("/docs/errors").send().await;
     for code in api::Code::ALL {
         assert!(errors.text.contains(&format!("id=\"{}\"", code.name())), "{}", code.name());

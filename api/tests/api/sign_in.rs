@@ -29,7 +29,8 @@ async fn s42_opening_the_link_consumes_nothing(world: World) {
 
     // The button of the page.
     let form = format!("token={token}");
-    let call = world.post(VERIFY).header("origin", "http://localhost:8080").header("accept", "text/html");
+    let call =
+        world.post(VERIFY).header("origin", "http://localhost:8080").header("accept", "text/html");
     let seen = call.raw("application/x-www-form-urlencoded", form.clone()).send().await;
     seen.expect(303);
     let cookie = seen.cookie();
@@ -38,7 +39,10 @@ async fn s42_opening_the_link_consumes_nothing(world: World) {
     // Once only, and a person is told so.
     let call = world.post(VERIFY).header("accept", "text/html");
     let again = call.raw("application/x-www-form-urlencoded", form).send().await;
-    assert_eq!((again.status, again.header("content-type")), (410, Some("text/html; charset=utf-8")));
+    assert_eq!(
+        (again.status, again.header("content-type")),
+        (410, Some("text/html; charset=utf-8"))
+    );
     let json = world.post(VERIFY).json(json!({"token": token})).send().await;
     json.problem(410, "link_used");
     world.get(format!("{VERIFY}?token={token}")).send().await.problem(410, "link_used");

@@ -23,7 +23,9 @@ async fn the_first_sale(world: World) {
     assert_eq!(read, handle);
 
     // A draft, which cannot be sold yet.
-    let body = json!({"slug": "guide", "title": "A guide", "body": "the secret", "mode": "PAID", "priceCents": 1999});
+    let body = json!({
+        "slug": "guide", "title": "A guide", "body": "the secret", "mode": "PAID", "priceCents": 1999
+    });
     let pages = "/v2/handles/alice/pages";
     let page = world.post(pages).bearer(&alice).json(body).send().await.expect(201);
     assert_eq!((&page["status"], &page["version"]), (&json!("DRAFT"), &json!(1)));
@@ -48,7 +50,10 @@ async fn the_first_sale(world: World) {
     assert_eq!(during["status"], "ONBOARDING");
     assert_eq!(during["requirements"]["currentlyDue"], json!(["external_account"]));
     let bank = &during["blockers"][1];
-    assert_eq!((&bank["code"], &bank["field"]), (&json!("bank_account"), &json!("external_account")));
+    assert_eq!(
+        (&bank["code"], &bank["field"]),
+        (&json!("bank_account"), &json!("external_account"))
+    );
 
     // The creator fills the form in; Stripe says so.
     *world.stripe.connected.lock().unwrap() = true;
@@ -82,9 +87,12 @@ async fn the_first_sale(world: World) {
     let cookie = world.visitor("Bob@Example.com").await;
     let session = world.get("/v2/visitor/session").cookie(&cookie).send().await.expect(200);
     assert_eq!(session["email"], "bob@example.com");
-    let access = world.get(format!("{public}/entitlement")).cookie(&cookie).send().await.expect(200);
+    let access =
+        world.get(format!("{public}/entitlement")).cookie(&cookie).send().await.expect(200);
     assert_eq!(access["reason"], "NOT_PURCHASED");
-    let wish = json!({"campaignId": "spring", "successUrl": "/thanks", "cancelUrl": "https://alice.example/x"});
+    let wish = json!({
+        "campaignId": "spring", "successUrl": "/thanks", "cancelUrl": "https://alice.example/x"
+    });
     let buying = world.post(format!("{public}/checkout")).cookie(&cookie).json(wish).send().await;
     let checkout = buying.expect(200);
     assert_eq!((&checkout["status"], &checkout["amountCents"]), (&json!("OPEN"), &json!(1999)));
@@ -105,7 +113,8 @@ async fn the_first_sale(world: World) {
     world.settle().await;
     let settled = world.get(&own).cookie(&cookie).send().await.expect(200);
     assert_eq!((&settled["status"], &settled["url"]), (&json!("SETTLED"), &json!(null)));
-    let access = world.get(format!("{public}/entitlement")).cookie(&cookie).send().await.expect(200);
+    let access =
+        world.get(format!("{public}/entitlement")).cookie(&cookie).send().await.expect(200);
     assert_eq!((&access["grantType"], &access["checkoutId"]), (&json!("PAID"), &json!(id)));
     let body = world.get(public).cookie(&cookie).send().await.expect(200);
     assert_eq!(body["body"], "the secret");
@@ -129,16 +138,28 @@ async fn the_first_sale(world: World) {
     assert_eq!(earned["campaigns"][0]["campaignId"], "spring");
 
     // Behind it all is a run.
-    let run = workflows::id::RunId::of("checkout", id.parse::<workflows::id::CheckoutId>().unwrap().0);
+    let run =
+        workflows::id::RunId::of("checkout", id.parse::<workflows::id::CheckoutId>().unwrap().0);
     let path = format!("/v2/runs/{run}");
     let seen = world.get(&path).bearer(&alice).send().await.expect(200);
     assert_eq!((&seen["state"], &seen["subject"]), (&json!("Settled"), &json!(id)));
     assert_eq!(seen["needsAttention"], false);
-    assert!(seen["effects"].as_array().unwrap().iter().any(|effect| effect["kind"] == "create_checkout_session"));
+    assert!(
+        seen["effects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|effect| effect["kind"] == "create_checkout_session")
+    );
     world.get(&path).bearer(token("mallory")).send().await.problem(404, "unknown_run");
     world.get(&path).bearer(operator_token()).send().await.expect(200);
     let history = world.get(format!("{path}/history")).bearer(&alice).send().await.expect(200);
-    let events: Vec<_> = history["data"].as_array().unwrap().iter().map(|line| line["event"].as_str().unwrap()).collect();
+    let events: Vec<_> = history["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["event"].as_str().unwrap())
+        .collect();
     assert_eq!(events, ["Request", "SessionCreated", "SessionReported"]);
     world.get(format!("{path}/events")).bearer(&alice).send().await.expect(200);
 
@@ -148,7 +169,12 @@ async fn the_first_sale(world: World) {
     assert_eq!(off["status"], "UNPUBLISHED");
     world.get(public).cookie(&cookie).send().await.problem(404, "unknown_page");
     world.get(format!("{public}/entitlement")).cookie(&cookie).send().await.expect(200);
-    world.get(format!("{public}/entitlement")).cookie(&other).send().await.problem(404, "unknown_page");
+    world
+        .get(format!("{public}/entitlement"))
+        .cookie(&other)
+        .send()
+        .await
+        .problem(404, "unknown_page");
     world.settle().await;
     world.engine.sweep().await.unwrap();
     assert_eq!(world.engine.check().await.unwrap(), []);

@@ -26,7 +26,12 @@ async fn s39_only_genuine_signatures_pass(world: World) {
     let rows = [
         ("genuine", sign(SECRET, now), 200, ""),
         ("rotated", sign("whsec_rotated", now), 200, ""),
-        ("several", format!("{},v1={}", sign("wrong", now), sign(SECRET, now).split("v1=").nth(1).unwrap()), 200, ""),
+        (
+            "several",
+            format!("{},v1={}", sign("wrong", now), sign(SECRET, now).split("v1=").nth(1).unwrap()),
+            200,
+            "",
+        ),
         ("nearly too old", sign(SECRET, now - 290), 200, ""),
         ("too old", sign(SECRET, now - 310), 400, "too old"),
         ("future", sign(SECRET, now + 310), 400, "future"),
@@ -93,9 +98,16 @@ async fn what_is_no_event_of_ours(world: World) {
     let unheard = event("evt_unheard", "customer.created", json!({"id": "cus_1"}));
     world.webhook(&unheard).await.expect(200);
     let row = kept(&world, "evt_unheard").await.unwrap();
-    assert_eq!((row.status.as_str(), row.last_error.as_deref()), ("IGNORED", Some("no machine listens to customer.created")));
+    assert_eq!(
+        (row.status.as_str(), row.last_error.as_deref()),
+        ("IGNORED", Some("no machine listens to customer.created"))
+    );
 
-    let malformed = event("evt_malformed", "checkout.session.completed", json!({"id": "cs_1", "payment_status": "paid"}));
+    let malformed = event(
+        "evt_malformed",
+        "checkout.session.completed",
+        json!({"id": "cs_1", "payment_status": "paid"}),
+    );
     world.webhook(&malformed).await.expect(200);
     let row = kept(&world, "evt_malformed").await.unwrap();
     assert_eq!(row.status, "DEAD");

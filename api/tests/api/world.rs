@@ -232,7 +232,9 @@ impl World {
 
     /// A published page of a seller's, for 10 dollars.
     pub async fn page(&self, handle: &str, slug: &str) {
-        let body = json!({"slug": slug, "title": "A page", "body": "the secret", "mode": "PAID", "priceCents": 1000});
+        let body = json!({
+            "slug": slug, "title": "A page", "body": "the secret", "mode": "PAID", "priceCents": 1000
+        });
         let pages = format!("/v2/handles/{handle}/pages");
         self.post(&pages).bearer(token("alice")).json(body).send().await.expect(201);
         let path = format!("{pages}/{slug}/publish");
