@@ -114,8 +114,8 @@ pub fn api(
         keys: settings.keys()?,
         jwt: api::JwtConfig {
             secrets: settings.jwt_secrets()?,
-            issuer: settings.jwt_issuer.clone(),
-            audience: settings.jwt_audience.clone(),
+            issuer: settings.jwt_issuer(),
+            audience: settings.jwt_audience(),
         },
         webhook_secrets: settings.webhook_secrets()?,
         connect_webhook_secrets: settings.connect_webhook_secrets()?,

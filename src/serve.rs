@@ -88,7 +88,7 @@ impl House {
         self.workers.shutdown(settings.grace()).await;
         self.stop.cancel();
         if let Some(simulator) = self.simulator {
-            simulator.shutdown().await;
+            simulator.shutdown().await?;
         }
         Ok(self.engine.database().clone().close().await?)
     }

@@ -33,10 +33,10 @@ pub struct Settings {
     jwt_secret: Option<SecretString>,
     /// What a token's `iss` must be.
     #[arg(long, env = "SLUICE_JWT_ISSUER", global = true)]
-    pub jwt_issuer: Option<String>,
+    jwt_issuer: Option<String>,
     /// What a token's `aud` must hold.
     #[arg(long, env = "SLUICE_JWT_AUDIENCE", global = true)]
-    pub jwt_audience: Option<String>,
+    jwt_audience: Option<String>,
     /// `sk_…`; without it `sluice serve` runs the simulator.
     #[arg(long, env = "STRIPE_SECRET_KEY", global = true, hide_env_values = true)]
     stripe_secret_key: Option<SecretString>,
@@ -191,6 +191,16 @@ impl Settings {
         let list =
             self.secret("SLUICE_JWT_SECRET", self.jwt_secret.as_ref(), DEVELOPMENT_SECRET)?;
         Ok(split(&list))
+    }
+
+    /// What a token's `iss` must be. Set to nothing is not set.
+    pub fn jwt_issuer(&self) -> Option<String> {
+        self.jwt_issuer.clone().filter(|issuer| !issuer.is_empty())
+    }
+
+    /// What a token's `aud` must hold. Set to nothing is not set.
+    pub fn jwt_audience(&self) -> Option<String> {
+        self.jwt_audience.clone().filter(|audience| !audience.is_empty())
     }
 
     /// What the platform's webhooks are signed with.

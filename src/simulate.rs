@@ -33,10 +33,9 @@ pub async fn run(settings: &Settings, options: &Options) -> Result<(), Fatal> {
     let mut running = start(settings, &target, options.state_file.clone()).await?;
     tracing::info!("the simulator (not Stripe) is at {}", running.url());
     tokio::select! {
-        () = assembly::asked_to_stop() => running.shutdown().await,
-        ended = running.wait() => return Ok(ended?),
+        () = assembly::asked_to_stop() => Ok(running.shutdown().await?),
+        ended = running.wait() => Ok(ended?),
     }
-    Ok(())
 }
 
 /// The simulator beside the rest, with its state in the data directory.

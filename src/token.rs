@@ -38,9 +38,10 @@ pub fn mint(
 ) -> Result<secrecy::SecretString, Fatal> {
     let jwt = api::JwtConfig {
         secrets: settings.jwt_secrets()?,
-        issuer: settings.jwt_issuer.clone(),
-        audience: settings.jwt_audience.clone(),
+        issuer: settings.jwt_issuer(),
+        audience: settings.jwt_audience(),
     };
-    let lifetime = std::time::Duration::from_secs(seconds);
-    Ok(api::mint_token(&jwt, sub, roles, lifetime)?.into())
+    let now = entities::statement::Clock::default().local_millis() / 1_000;
+    let expires_at = now.saturating_add_unsigned(seconds);
+    Ok(api::mint_token(&jwt, sub, roles, expires_at)?.into())
 }
