@@ -59,6 +59,16 @@ impl<T> Answer<T> {
 pub trait Statuses: Send + Sync + 'static {
     /// The statuses, and what each means.
     const STATUSES: &'static [(u16, &'static str)];
+
+    /// The headers of each. Writes can be repeated, and say so.
+    fn headers(status: u16) -> Vec<MetaHeader> {
+        let replayed = "`true`: an earlier request with the same key was answered so.";
+        let replayed = header("Idempotent-Replayed", replayed);
+        match status {
+            200 => vec![replayed],
+            _ => vec![header("Location", "Where to look."), replayed],
+        }
+    }
 }
 
 /// 201.
@@ -85,15 +95,35 @@ impl Statuses for IsDoneOrAccepted {
     ];
 }
 
+/// 200, without a write.
+pub struct IsShown;
+
+impl Statuses for IsShown {
+    const STATUSES: &'static [(u16, &'static str)] = &[(200, "What was asked for.")];
+
+    fn headers(_: u16) -> Vec<MetaHeader> {
+        Vec::new()
+    }
+}
+
 /// The answer of an operation, documented by its statuses.
 pub struct Reply<S, T>(pub Answer<T>, PhantomData<S>);
 
+/// The answer to a request that reads.
+pub type Shown<T> = Reply<IsShown, T>;
 /// The answer to a request that makes something.
 pub type Created<T> = Reply<IsCreated, T>;
 /// The answer to a request that changes something.
 pub type Done<T> = Reply<IsDone, T>;
 /// The answer to a request that may take longer.
 pub type DoneOrAccepted<T> = Reply<IsDoneOrAccepted, T>;
+
+impl<S, T> Reply<S, T> {
+    /// With a body, and nothing else to say.
+    pub fn of(body: T) -> Self {
+        Answer::done(body).into()
+    }
+}
 
 impl<S, T> From<Answer<T>> for Reply<S, T> {
     fn from(answer: Answer<T>) -> Self {
@@ -125,7 +155,7 @@ impl<S: Statuses, T: Type + ToJSON> ApiResponse for Reply<S, T> {
                 content_type: Json::<T>::CONTENT_TYPE,
                 schema: T::schema_ref(),
             }],
-            headers: headers(status),
+            headers: S::headers(status),
         };
         MetaResponses { responses: S::STATUSES.iter().map(answer).collect() }
     }
@@ -135,20 +165,12 @@ impl<S: Statuses, T: Type + ToJSON> ApiResponse for Reply<S, T> {
     }
 }
 
-fn headers(status: u16) -> Vec<MetaHeader> {
-    let header = |name: &str, description: &str| MetaHeader {
+fn header(name: &str, description: &str) -> MetaHeader {
+    MetaHeader {
         name: name.to_owned(),
         description: Some(description.to_owned()),
         required: false,
         deprecated: false,
         schema: String::schema_ref(),
-    };
-    let replayed = header(
-        "Idempotent-Replayed",
-        "`true`: an earlier request with the same key was answered so.",
-    );
-    match status {
-        200 => vec![replayed],
-        _ => vec![header("Location", "Where to look."), replayed],
     }
 }

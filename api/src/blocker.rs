@@ -27,6 +27,7 @@ pub struct Blocker {
 /// What a blocker prevents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(clippy::enum_variant_names, reason = "each says what is not to be had")]
 pub enum BlockerEffect {
     /// No payments can be taken and nothing can be published for sale.
     NoSales,

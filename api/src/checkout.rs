@@ -12,7 +12,6 @@ use poem::Request;
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Header, Path},
-    payload::Json,
 };
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
@@ -29,7 +28,7 @@ use workflows::{
 };
 
 use crate::{
-    answer::{Answer, DoneOrAccepted},
+    answer::{Answer, DoneOrAccepted, Shown},
     blocker,
     body::{Issues, MaybeGiven},
     codes::Code,
@@ -154,7 +153,7 @@ impl Checkouts {
     /// Price, currency, fee and account are frozen now: whatever becomes of the page, the purchase is settled
     /// on these terms. A `FREE_WITH_LOGIN` page is granted without a payment.
     #[oai(
-        path = "/v2/public/pages/:handle/:page_slug/checkout",
+        path = "/v2/public/pages/:handle/:pageSlug/checkout",
         method = "post",
         operation_id = "startCheckout"
     )]
@@ -167,6 +166,7 @@ impl Checkouts {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
         /// Repeating a write with the same key and body gives the first answer again, for 24 hours.
         #[oai(name = "Idempotency-Key")]
@@ -208,20 +208,21 @@ impl Checkouts {
     /// Read a purchase
     ///
     /// The visitor's own.
-    #[oai(path = "/v2/public/checkouts/:checkout_id", method = "get", operation_id = "getCheckout")]
+    #[oai(path = "/v2/public/checkouts/:checkoutId", method = "get", operation_id = "getCheckout")]
     async fn get(
         &self,
         request: &Request,
         visitor: Visitor,
         /// `co_…`
+        #[oai(name = "checkoutId")]
         checkout_id: Path<String>,
-    ) -> Result<Json<CheckoutView>, Refused<GetCheckout>> {
+    ) -> Result<Shown<CheckoutView>, Refused<GetCheckout>> {
         let app = App::of(request)?;
         let unknown = || Problem::new(Code::UnknownCheckout, "the visitor has no such checkout");
         let id: CheckoutId = checkout_id.0.parse().map_err(|_| unknown())?;
         let db = app.engine.database().read();
         let found = checkout::find_of_visitor(db, visitor.0.visitor_id, id.0).await?;
-        Ok(Json(CheckoutView::of(&found.ok_or_else(unknown)?)))
+        Ok(Shown::of(CheckoutView::of(&found.ok_or_else(unknown)?)))
     }
 }
 

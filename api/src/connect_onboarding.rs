@@ -1,12 +1,11 @@
 //! Onboarding: how a creator comes to be able to take payments.
 
-use std::time::Duration;
-
 use engine::{Awaited, Letter, Sent};
 use entities::{
     connect_account::{self, ConnectAccount},
     handle::Handle,
     inbox,
+    run::Run,
 };
 use poem::Request;
 use poem_openapi::{
@@ -180,24 +179,29 @@ async fn link(
     let db = app.engine.database().read();
     let mut seen = 0;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let settled = |run: &entities::run::Run| {
-            run.version > seen
-                && !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink")
-        };
-        let reached = app.engine.wait(run, left.max(Duration::from_millis(1)), settled).await?;
+        // Asked before the run is read: a run that is at rest after that is so after our message.
         let heard = inbox::find(db, "api", source_id).await?;
         let heard = heard.is_some_and(|message| message.status != "PENDING");
-        let account = connect_account::of_handle(db, handle.id).await?;
-        match reached {
-            Awaited::Reached(_) if heard => return judge(app, run, account),
+        let left = deadline.saturating_duration_since(Instant::now());
+        let rests = |run: &Run| (heard || run.version > seen) && is_at_rest(run);
+        match app.engine.wait(run, left, rests).await? {
+            Awaited::Reached(_) if heard => return judge(app, run, account(app, handle).await?),
             Awaited::Reached(reached) => seen = reached.version,
             Awaited::Elapsed(_) => {
-                let body = onboarding(app, run, account.as_ref());
+                let body = onboarding(app, run, account(app, handle).await?.as_ref());
                 return Ok(Answer::accepted(format!("/v2/runs/{run}"), body));
             }
         }
     }
+}
+
+/// Whether nothing is being made.
+fn is_at_rest(run: &Run) -> bool {
+    !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink")
+}
+
+async fn account(app: &App, handle: &Handle) -> Result<Option<ConnectAccount>, Problem> {
+    Ok(connect_account::of_handle(app.engine.database().read(), handle.id).await?)
 }
 
 fn judge(
@@ -239,7 +243,7 @@ async fn with_link(
     mut answer: Answer<Onboarding>,
 ) -> Result<Answer<Onboarding>, Problem> {
     debug_assert_eq!(answer.replayed, Replayed::Yes);
-    let account = connect_account::of_handle(app.engine.database().read(), handle.id).await?;
+    let account = account(app, handle).await?;
     let until = account.as_ref().and_then(|account| account.link_expires_at);
     if until.map(moment) == answer.body.expires_at && until.is_some_and(|until| until > app.now()) {
         answer.body.url = account.and_then(|account| account.link_url);

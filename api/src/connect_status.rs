@@ -3,23 +3,20 @@
 use engine::Letter;
 use entities::connect_account;
 use poem::Request;
-use poem_openapi::{
-    Enum, Object, OpenApi,
-    param::Path,
-    payload::{Html, Json},
-};
+use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Html};
 use time::OffsetDateTime;
 use workflows::{
     Timestamp, connect_onboarding::Event, id::HandleId, message::Message, record::ConnectStatus,
 };
 
 use crate::{
+    answer::Shown,
     auth::Caller,
     blocker::{self, Blocker},
     config::App,
     connect_onboarding::run_of,
     handle::{named, owned},
-    html,
+    html::{self, HtmlPage},
     moment::{maybe_moment, moment},
     problem::{Problem, Refused, refusals},
     tag::Tag,
@@ -120,13 +117,13 @@ impl Connect {
         caller: Caller,
         /// The handle, as it stands in addresses.
         handle: Path<String>,
-    ) -> Result<Json<ConnectView>, Refused<GetConnectStatus>> {
+    ) -> Result<Shown<ConnectView>, Refused<GetConnectStatus>> {
         let app = App::of(request)?;
         let handle = owned(app, &caller.0, &handle.0).await?;
         let account = connect_account::of_handle(app.engine.database().read(), handle.id).await?;
         let account = account.as_ref();
         let due = blocker::requirements_of(account)?;
-        Ok(Json(ConnectView {
+        Ok(Shown::of(ConnectView {
             status: ConnectState::of(blocker::status_of(account)),
             charges_enabled: account.is_some_and(|account| account.charges_enabled),
             payouts_enabled: account.is_some_and(|account| account.payouts_enabled),
@@ -158,12 +155,12 @@ impl Connect {
         request: &Request,
         /// The handle, as it stands in addresses.
         handle: Path<String>,
-    ) -> Result<Html<String>, Refused<ReturnFromStripe>> {
+    ) -> Result<HtmlPage, Refused<ReturnFromStripe>> {
         let app = App::of(request)?;
         look_again(app, &handle.0).await?;
         let text = "Stripe has what you gave. You can close this page: as soon as Stripe has checked it, \
                     you can sell.";
-        Ok(Html(html::message("Thank you", text)?))
+        Ok(HtmlPage::Page(Html(html::message("Thank you", text)?)))
     }
 
     /// Where Stripe sends creators whose link is no longer good
@@ -177,12 +174,12 @@ impl Connect {
         request: &Request,
         /// The handle, as it stands in addresses.
         handle: Path<String>,
-    ) -> Result<Html<String>, Refused<ReturnFromStripe>> {
+    ) -> Result<HtmlPage, Refused<ReturnFromStripe>> {
         let app = App::of(request)?;
         named(app.engine.database().read(), &handle.0).await?;
         let text = "The link was used or has expired. You can close this page and start the onboarding \
                     again: it goes on where it ended.";
-        Ok(Html(html::message("This link is used up", text)?))
+        Ok(HtmlPage::Page(Html(html::message("This link is used up", text)?)))
     }
 }
 
@@ -190,7 +187,7 @@ impl Connect {
 async fn look_again(app: &App, handle: &str) -> Result<(), Problem> {
     let handle = named(app.engine.database().read(), handle).await?;
     let account = connect_account::of_handle(app.engine.database().read(), handle.id).await?;
-    if !account.is_some_and(|account| account.account_id.is_some()) {
+    if account.is_none_or(|account| account.account_id.is_none()) {
         return Ok(());
     }
     let (id, minute) = (HandleId(handle.id), app.now() / Timestamp::MINUTE);

@@ -1,14 +1,10 @@
 //! The documentation: the OpenAPI document, a page to read it with, and the page of problems.
 
+use std::sync::OnceLock;
+
 use askama::Template;
-use poem::{
-    IntoResponse, Route,
-    endpoint::make_sync,
-    get,
-    http::header,
-    web::{Html, Redirect},
-};
-use poem_openapi::OpenApiService;
+use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Html};
+use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
     checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes,
@@ -71,6 +67,32 @@ pub fn service() -> OpenApiService<Everything, ()> {
         .server("/")
 }
 
+/// The methods of an address, for `Allow`. Paths are matched part by part, as the router does.
+pub fn allowed(path: &str) -> String {
+    static ROUTES: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    let routes = ROUTES.get_or_init(|| {
+        let paths = <Everything as OpenApi>::meta().into_iter().flat_map(|api| api.paths);
+        let methods = paths.flat_map(|path| {
+            let method =
+                move |operation: MetaOperation| (path.path.clone(), operation.method.to_string());
+            path.operations.into_iter().map(method).collect::<Vec<_>>()
+        });
+        let own = ["/docs", "/docs/errors", "/openapi.json"];
+        methods.chain(own.map(|path| (path.to_owned(), "GET".to_owned()))).collect()
+    });
+    let fitting = routes.iter().filter(|(template, _)| fits(template, path));
+    let mut methods: Vec<_> = fitting.map(|(_, method)| method.as_str()).collect();
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+fn fits(template: &str, path: &str) -> bool {
+    let parts = |path: &str| path.split('/').count();
+    let mut pairs = template.split('/').zip(path.split('/'));
+    parts(template) == parts(path)
+        && pairs.all(|(part, given)| part.starts_with('{') || part == given)
+}
+
 /// The generated document. It depends on the code only.
 pub fn openapi_yaml() -> String {
     service().spec_yaml()
@@ -92,7 +114,6 @@ pub fn routes() -> Route {
     });
     let errors = make_sync(move |_| Html(errors.clone()));
     Route::new()
-        .at("/", get(make_sync(|_| Redirect::see_other("/docs"))))
         .at("/openapi.json", get(service.spec_endpoint()))
         .at("/docs", get(ui))
         .at(ERRORS, get(errors))

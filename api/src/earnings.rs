@@ -10,13 +10,13 @@ use poem::Request;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{Timestamp, money::Currency};
 
 use crate::{
+    answer::Shown,
     auth::Caller,
     config::App,
     handle::owned,
@@ -121,7 +121,7 @@ impl EarningsRoutes {
         handle: Path<String>,
         /// ISO 4217. The handle's first currency unless given.
         currency: Query<Option<String>>,
-    ) -> Result<Json<Earnings>, Refused<GetEarnings>> {
+    ) -> Result<Shown<Earnings>, Refused<GetEarnings>> {
         let app = App::of(request)?;
         let asked = currency.0.as_deref().map(Currency::parse).transpose();
         let asked = asked.map_err(|error| Problem::field("currency", error.to_string()))?;
@@ -132,7 +132,7 @@ impl EarningsRoutes {
         let figures = earnings::of_handle(db, handle.id, Timestamp::from_millis(now).day()).await?;
         let slugs = page::slugs_with_earnings(db, handle.id).await?;
         let slugs = slugs.into_iter().map(|page| (page.id, page.slug)).collect();
-        Ok(Json(earnings_of(&figures, asked, &slugs, moment(now), Folded::of(waiting))))
+        Ok(Shown::of(earnings_of(&figures, asked, &slugs, moment(now), Folded::of(waiting))))
     }
 }
 

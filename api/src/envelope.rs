@@ -6,12 +6,12 @@ use std::{panic::AssertUnwindSafe, time::Instant};
 use futures::FutureExt;
 use poem::{
     Endpoint, IntoResponse, Middleware, Request, Response,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
 };
 use uuid::Uuid;
 
 use crate::{
-    body, html,
+    body, docs, html,
     problem::{self, Problem},
 };
 
@@ -44,8 +44,8 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let began = Instant::now();
         let id = request_id(&request);
-        let line = tracing::enabled!(tracing::Level::DEBUG)
-            .then(|| format!("{} {}", request.method(), request.uri().path()));
+        let address = request.uri().clone();
+        let method = request.method().clone();
         let answer = match body::admit(&mut request).await {
             Ok(()) => AssertUnwindSafe(self.inner.call(request)).catch_unwind().await,
             Err(problem) => Ok(Err(problem.into())),
@@ -59,9 +59,10 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
         metrics::counter!("sluice_http_answers_total", "status" => class(status.as_u16()))
             .increment(1);
         metrics::histogram!("sluice_http_answer_seconds").record(began.elapsed().as_secs_f64());
-        if let Some(line) = line {
-            tracing::debug!(request_id = id, status = status.as_u16(), "{line}");
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            allow(&mut response, address.path());
         }
+        tracing::debug!(request_id = id, status = status.as_u16(), "{method} {}", address.path());
         dress(&mut response, &id);
         Ok(response)
     }
@@ -118,6 +119,13 @@ fn class(status: u16) -> &'static str {
     }
 }
 
+/// Says which methods the address knows.
+fn allow(response: &mut Response, path: &str) {
+    if let Ok(methods) = HeaderValue::from_str(&docs::allowed(path)) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+}
+
 /// Answers are never sniffed and, being about somebody's money, never kept by caches.
 fn dress(response: &mut Response, id: &str) {
     html::protect(response);
@@ -127,4 +135,49 @@ fn dress(response: &mut Response, id: &str) {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use poem::{EndpointExt, Route, get, handler};
+
+    use super::*;
+
+    #[handler]
+    async fn panics() -> String {
+        panic!("a secret")
+    }
+
+    #[handler]
+    async fn fails() -> poem::Result<String> {
+        Err(poem::error::InternalServerError(std::io::Error::other("a secret")))
+    }
+
+    #[handler]
+    async fn draws_by_itself() -> Response {
+        Response::builder().status(StatusCode::NOT_FOUND).body("a text")
+    }
+
+    #[tokio::test]
+    async fn every_error_is_a_problem_and_tells_no_secret() {
+        let route = Route::new()
+            .at("/panics", get(panics))
+            .at("/fails", get(fails))
+            .at("/draws", get(draws_by_itself));
+        let app = route.with(Envelope { docs: "https://x.test/docs/errors".to_owned() });
+        for (path, status, code) in [
+            ("/panics", 500, "internal"),
+            ("/fails", 500, "internal"),
+            ("/draws", 404, "not_found"),
+        ] {
+            let request = Request::builder().uri(path.parse().unwrap()).finish();
+            let response = app.call(request).await.unwrap();
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.content_type(), Some(problem::CONTENT_TYPE));
+            let text = response.into_body().into_string().await.unwrap();
+            assert!(text.contains(&format!("\"code\":\"{code}\"")), "{text}");
+            assert!(!text.contains("secret"), "{text}");
+        }
+    }
 }

@@ -5,7 +5,6 @@ use poem::Request;
 use poem_openapi::{
     Object, OpenApi,
     param::{Header, Path},
-    payload::Json,
 };
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
@@ -13,7 +12,7 @@ use time::OffsetDateTime;
 use workflows::id::HandleId;
 
 use crate::{
-    answer::{Answer, Created},
+    answer::{Answer, Created, Shown},
     auth::{Caller, Principal},
     body::{Given, Issues},
     codes::Code,
@@ -139,9 +138,9 @@ impl Handles {
         caller: Caller,
         /// The handle, as it stands in addresses.
         handle: Path<String>,
-    ) -> Result<Json<HandleView>, Refused<GetHandle>> {
+    ) -> Result<Shown<HandleView>, Refused<GetHandle>> {
         let handle = owned(App::of(request)?, &caller.0, &handle.0).await?;
-        Ok(Json(HandleView::of(&handle)))
+        Ok(Shown::of(HandleView::of(&handle)))
     }
 }
 

@@ -6,7 +6,17 @@ use poem::{
     http::{HeaderValue, header},
 };
 
+use poem_openapi::{ApiResponse, payload::Html};
+
 use crate::problem::Problem;
+
+/// A page for people.
+#[derive(ApiResponse)]
+pub enum HtmlPage {
+    /// A page for people.
+    #[oai(status = 200)]
+    Page(Html<String>),
+}
 
 /// What a page may load: nothing but its own style, and it may send its form home.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \

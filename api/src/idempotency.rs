@@ -129,7 +129,7 @@ impl Ticket {
             return Ok(true);
         }
         let old = idempotency::find(transaction, &self.caller, key).await?;
-        if !old.is_some_and(|old| old.created_at <= now - KEPT) {
+        if old.is_none_or(|old| old.created_at > now - KEPT) {
             return Ok(false);
         }
         idempotency::delete_old(transaction, now - KEPT).await?;

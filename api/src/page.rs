@@ -8,7 +8,6 @@ use poem::Request;
 use poem_openapi::{
     Enum, Object, OpenApi,
     param::{Header, Path, Query},
-    payload::Json,
 };
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -20,7 +19,7 @@ use workflows::{
 };
 
 use crate::{
-    answer::{Answer, Created, Done},
+    answer::{Answer, Created, Done, Shown},
     auth::Caller,
     body::Given,
     codes::Code,
@@ -296,7 +295,7 @@ impl Pages {
         limit: Query<Option<u32>>,
         /// `nextCursor` of the list before.
         cursor: Query<Option<String>>,
-    ) -> Result<Json<PageList>, Refused<ReadPage>> {
+    ) -> Result<Shown<PageList>, Refused<ReadPage>> {
         let app = App::of(request)?;
         let limit = limit.0.unwrap_or(PER_LIST.0);
         if !(1..=PER_LIST.1).contains(&limit) {
@@ -313,14 +312,14 @@ impl Pages {
         let more = pages.len() > limit as usize;
         pages.truncate(limit as usize);
         let last = pages.last().filter(|_| more);
-        Ok(Json(PageList {
+        Ok(Shown::of(PageList {
             next_cursor: last.map(|page| PageId(page.id).to_string()),
             data: pages.iter().map(|page| PageView::of(&handle.name, page)).collect(),
         }))
     }
 
     /// Read a page
-    #[oai(path = "/v2/handles/:handle/pages/:page_slug", method = "get", operation_id = "getPage")]
+    #[oai(path = "/v2/handles/:handle/pages/:pageSlug", method = "get", operation_id = "getPage")]
     async fn get(
         &self,
         request: &Request,
@@ -328,12 +327,13 @@ impl Pages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
-    ) -> Result<Json<PageView>, Refused<ReadPage>> {
+    ) -> Result<Shown<PageView>, Refused<ReadPage>> {
         let app = App::of(request)?;
         let handle = owned(app, &caller.0, &handle.0).await?;
         let page = of_handle(app, &handle, &page_slug.0).await?;
-        Ok(Json(PageView::of(&handle.name, &page)))
+        Ok(Shown::of(PageView::of(&handle.name, &page)))
     }
 
     /// Change a page
@@ -342,7 +342,7 @@ impl Pages {
     /// Purchases that were begun before keep the terms they began with. A published page must stay one that
     /// can be sold.
     #[oai(
-        path = "/v2/handles/:handle/pages/:page_slug",
+        path = "/v2/handles/:handle/pages/:pageSlug",
         method = "patch",
         operation_id = "changePage"
     )]
@@ -354,6 +354,7 @@ impl Pages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
         /// The version that the change was made on.
         #[oai(name = "If-Match")]

@@ -118,7 +118,7 @@ impl Publishing {
     /// something. Of two that publish the same version, one wins. Publishing a published page changes
     /// nothing, unless the outside could not be told the last time.
     #[oai(
-        path = "/v2/handles/:handle/pages/:page_slug/publish",
+        path = "/v2/handles/:handle/pages/:pageSlug/publish",
         method = "post",
         operation_id = "publishPage"
     )]
@@ -130,6 +130,7 @@ impl Publishing {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
         /// The version that is meant. Without one, the newest.
         #[oai(name = "If-Match")]
@@ -150,7 +151,7 @@ impl Publishing {
     ///
     /// Purchases that were begun before are settled on their frozen terms, and those who have access keep it.
     #[oai(
-        path = "/v2/handles/:handle/pages/:page_slug/unpublish",
+        path = "/v2/handles/:handle/pages/:pageSlug/unpublish",
         method = "post",
         operation_id = "unpublishPage"
     )]
@@ -162,6 +163,7 @@ impl Publishing {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
         /// The version that is meant. Without one, the newest.
         #[oai(name = "If-Match")]

@@ -7,12 +7,13 @@ use entities::{
     visitor_session::SignedIn,
 };
 use poem::Request;
-use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{Enum, Object, OpenApi, param::Path};
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 use workflows::id::CheckoutId;
 
 use crate::{
+    answer::Shown,
     codes::Code,
     config::App,
     handle::named,
@@ -182,7 +183,7 @@ impl PublicPages {
     ///
     /// With its body for those who have access.
     #[oai(
-        path = "/v2/public/pages/:handle/:page_slug",
+        path = "/v2/public/pages/:handle/:pageSlug",
         method = "get",
         operation_id = "readPublicPage"
     )]
@@ -193,13 +194,14 @@ impl PublicPages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
-    ) -> Result<Json<PublicPage>, Refused<ReadPublicPage>> {
+    ) -> Result<Shown<PublicPage>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;
         let (handle, page) =
             find_published(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
-        Ok(Json(PublicPage {
+        Ok(Shown::of(PublicPage {
             mode: PageMode::of(&page),
             handle: handle.name,
             display_name: handle.display_name,
@@ -217,7 +219,7 @@ impl PublicPages {
     ///
     /// Also of a page that is no longer on sale, for those who have access to it.
     #[oai(
-        path = "/v2/public/pages/:handle/:page_slug/entitlement",
+        path = "/v2/public/pages/:handle/:pageSlug/entitlement",
         method = "get",
         operation_id = "getEntitlement"
     )]
@@ -228,12 +230,13 @@ impl PublicPages {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
         /// The page, as it stands in addresses.
+        #[oai(name = "pageSlug")]
         page_slug: Path<String>,
-    ) -> Result<Json<Access>, Refused<ReadPublicPage>> {
+    ) -> Result<Shown<Access>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;
         let (_, page) = find(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
         let shown = PageStatus::of(&page) == PageStatus::Published || access.checkout_id.is_some();
-        if shown { Ok(Json(access)) } else { Err(unknown().into()) }
+        if shown { Ok(Shown::of(access)) } else { Err(unknown().into()) }
     }
 }

@@ -6,9 +6,9 @@ use entities::{handle, history, operator_case, outbox, run};
 use futures::{StreamExt, stream::BoxStream};
 use poem::{Request, web::sse::Event};
 use poem_openapi::{
-    Enum, Object, OpenApi,
+    ApiResponse, Enum, Object, OpenApi,
     param::{Header, Path, Query},
-    payload::{EventStream, Json},
+    payload::EventStream,
     types::ToJSON,
 };
 use time::OffsetDateTime;
@@ -19,6 +19,7 @@ use workflows::{
 };
 
 use crate::{
+    answer::Shown,
     auth::{Caller, Principal},
     codes::Code,
     config::App,
@@ -179,6 +180,14 @@ async fn visible(app: &App, caller: &Principal, id: &str) -> Result<run::Run, Pr
     }
 }
 
+/// A timeline, live.
+#[derive(ApiResponse)]
+enum Timeline {
+    /// The lines as they come.
+    #[oai(status = 200)]
+    Live(EventStream<BoxStream<'static, HistoryLine>>),
+}
+
 refusals!(ReadRun: Unauthorized, TokenInvalid, TokenExpired, UnknownRun);
 
 /// Runs.
@@ -189,33 +198,35 @@ impl Runs {
     /// Read a run
     ///
     /// Its state, what it waits for, what it asked of the outside and how that went.
-    #[oai(path = "/v2/runs/:run_id", method = "get", operation_id = "getRun")]
+    #[oai(path = "/v2/runs/:runId", method = "get", operation_id = "getRun")]
     async fn get(
         &self,
         request: &Request,
         caller: Caller,
         /// `run_…`
+        #[oai(name = "runId")]
         run_id: Path<String>,
-    ) -> Result<Json<RunView>, Refused<ReadRun>> {
+    ) -> Result<Shown<RunView>, Refused<ReadRun>> {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let db = app.engine.database().read();
         let effects = outbox::of_run(db, run.id).await?;
         let cases = operator_case::of_run(db, run.id).await?;
-        Ok(Json(view(app, &run, &effects, &cases)?))
+        Ok(Shown::of(view(app, &run, &effects, &cases)?))
     }
 
     /// Read a run's timeline
-    #[oai(path = "/v2/runs/:run_id/history", method = "get", operation_id = "getRunHistory")]
+    #[oai(path = "/v2/runs/:runId/history", method = "get", operation_id = "getRunHistory")]
     async fn history(
         &self,
         request: &Request,
         caller: Caller,
         /// `run_…`
+        #[oai(name = "runId")]
         run_id: Path<String>,
         /// `nextCursor` of the list before.
         cursor: Query<Option<i64>>,
-    ) -> Result<Json<HistoryList>, Refused<ReadRun>> {
+    ) -> Result<Shown<HistoryList>, Refused<ReadRun>> {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let db = app.engine.database().read();
@@ -224,35 +235,35 @@ impl Runs {
         lines.truncate(LINES as usize);
         let next_cursor = lines.last().filter(|_| more).map(|line| line.seq.to_string());
         let data = lines.into_iter().map(HistoryLine::of).collect();
-        Ok(Json(HistoryList { data, next_cursor }))
+        Ok(Shown::of(HistoryList { data, next_cursor }))
     }
 
     /// Follow a run's timeline
     ///
     /// Server-sent events: one for each line, with its `seq` as the id, so that a broken stream goes on where
     /// it broke. It has no end.
-    #[oai(path = "/v2/runs/:run_id/events", method = "get", operation_id = "followRun")]
+    #[oai(path = "/v2/runs/:runId/events", method = "get", operation_id = "followRun")]
     async fn events(
         &self,
         request: &Request,
         caller: Caller,
         /// `run_…`
+        #[oai(name = "runId")]
         run_id: Path<String>,
         /// The last line that the client has.
         #[oai(name = "Last-Event-ID")]
         last: Header<Option<i64>>,
         /// The same, where headers cannot be set.
         after: Query<Option<i64>>,
-    ) -> Result<EventStream<BoxStream<'static, HistoryLine>>, Refused<ReadRun>> {
+    ) -> Result<Timeline, Refused<ReadRun>> {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let after = last.0.or(after.0).unwrap_or(0);
-        Ok(EventStream::new(follow(app.clone(), run.id, after)).keep_alive(KEEP_ALIVE).to_event(
-            |line| {
-                let id = line.seq.to_string();
-                Event::message(line.to_json_string()).event_type("history").id(id)
-            },
-        ))
+        let lines = EventStream::new(follow(app.clone(), run.id, after));
+        Ok(Timeline::Live(lines.keep_alive(KEEP_ALIVE).to_event(|line| {
+            let id = line.seq.to_string();
+            Event::message(line.to_json_string()).event_type("history").id(id)
+        })))
     }
 }
 

@@ -5,14 +5,12 @@ use poem::{
     FromRequest, Request, RequestBody,
     http::{HeaderName, header},
 };
-use poem_openapi::{
-    Object, OpenApi,
-    payload::{Json, PlainText},
-};
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::PlainText};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
 use crate::{
+    answer::Shown,
     codes::Code,
     config::App,
     problem::{Problem, Refused, refusals},
@@ -27,9 +25,29 @@ pub struct Health {
 }
 
 impl Health {
-    fn ok() -> Json<Self> {
-        Json(Self { status: "ok".to_owned() })
+    fn ok() -> Shown<Self> {
+        Shown::of(Self { status: "ok".to_owned() })
     }
+}
+
+/// Metrics as Prometheus reads them.
+#[derive(ApiResponse)]
+enum Exposition {
+    /// The text exposition format.
+    #[oai(status = 200)]
+    Text(PlainText<String>),
+}
+
+/// Where the documentation is.
+#[derive(ApiResponse)]
+enum Elsewhere {
+    /// To the documentation.
+    #[oai(status = 303)]
+    Docs(
+        /// Where the documentation is.
+        #[oai(header = "Location")]
+        String,
+    ),
 }
 
 refusals!(Liveness:);
@@ -40,9 +58,15 @@ pub struct Service;
 
 #[OpenApi(tag = "Tag::Service")]
 impl Service {
+    /// The way to the documentation
+    #[oai(path = "/", method = "get", operation_id = "getRoot")]
+    async fn root(&self) -> Result<Elsewhere, Refused<Liveness>> {
+        Ok(Elsewhere::Docs("/docs".to_owned()))
+    }
+
     /// Whether the process lives
     #[oai(path = "/healthz", method = "get", operation_id = "getHealth")]
-    async fn health(&self) -> Result<Json<Health>, Refused<Liveness>> {
+    async fn health(&self) -> Result<Shown<Health>, Refused<Liveness>> {
         Ok(Health::ok())
     }
 
@@ -51,10 +75,10 @@ impl Service {
     /// The database answers and its schema is that of this release. Redis and Stripe are not asked: without
     /// them requests are still accepted.
     #[oai(path = "/readyz", method = "get", operation_id = "getReadiness")]
-    async fn ready(&self, request: &Request) -> Result<Json<Health>, Refused<Liveness>> {
+    async fn ready(&self, request: &Request) -> Result<Shown<Health>, Refused<Liveness>> {
         let app = App::of(request)?;
         let sql = "SELECT CAST(1 AS BIGINT) AS number";
-        let answer: Option<Number> = query_one(app.engine.database().write(), sql, vec![]).await?;
+        let answer: Option<Number> = query_one(app.engine.database().read(), sql, vec![]).await?;
         if answer.is_none() {
             return Err(Problem::unavailable("the database does not answer").into());
         }
@@ -72,8 +96,8 @@ impl Service {
         &self,
         request: &Request,
         _reader: MetricsReader,
-    ) -> Result<PlainText<String>, Refused<Metrics>> {
-        Ok(PlainText((App::of(request)?.config.metrics)()))
+    ) -> Result<Exposition, Refused<Metrics>> {
+        Ok(Exposition::Text(PlainText((App::of(request)?.config.metrics)())))
     }
 }
 

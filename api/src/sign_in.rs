@@ -10,7 +10,7 @@ use poem_openapi::{
 use crate::{
     body::Given,
     config::App,
-    html,
+    html::{self, HtmlPage},
     magic_link::{self, LinkSent, LinkWish, Proof, SignIn},
     origin::SameOrigin,
     problem::{Problem, Refused, refusals},
@@ -144,9 +144,9 @@ impl SignIns {
     ///
     /// Where the form leads when the visitor wanted to go nowhere in particular.
     #[oai(path = "/v2/visitor/auth/welcome", method = "get", operation_id = "welcomeVisitor")]
-    async fn welcome(&self) -> Result<Html<String>, Refused<Welcome>> {
+    async fn welcome(&self) -> Result<HtmlPage, Refused<Welcome>> {
         let text = "You can close this page and go on where you were.";
-        Ok(Html(html::message("You are signed in", text)?))
+        Ok(HtmlPage::Page(Html(html::message("You are signed in", text)?)))
     }
 }
 

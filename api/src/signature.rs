@@ -141,7 +141,8 @@ mod tests {
             connect: keyed(&["other".into()]),
         };
         let good = sign("new", NOW, BODY);
-        let rows: &[(&str, String, &[u8], Result<i64, Mismatch>)] = &[
+        type Row<'a> = (&'a str, String, &'a [u8], Result<i64, Mismatch>);
+        let rows: &[Row<'_>] = &[
             ("genuine", format!("t={NOW},v1={good}"), BODY, Ok(0)),
             ("rotated", format!("t={NOW},v1={}", sign("old", NOW, BODY)), BODY, Ok(0)),
             ("several", format!("t={NOW},v1={},v1={good}", "0".repeat(64)), BODY, Ok(0)),

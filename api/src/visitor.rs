@@ -5,7 +5,6 @@ use entities::visitor_session::{self, SignedIn};
 use poem::{Request, RequestBody, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions, Object, OpenApi,
-    payload::Json,
     registry::{MetaSecurityScheme, Registry},
 };
 use rand::TryRngCore;
@@ -13,6 +12,7 @@ use time::OffsetDateTime;
 use workflows::{Timestamp, id::VisitorId};
 
 use crate::{
+    answer::Shown,
     codes::Code,
     config::App,
     moment::moment,
@@ -202,8 +202,8 @@ pub struct Visitors;
 impl Visitors {
     /// Who is signed in
     #[oai(path = "/v2/visitor/session", method = "get", operation_id = "getVisitorSession")]
-    async fn session(&self, visitor: Visitor) -> Result<Json<Session>, Refused<GetSession>> {
-        Ok(Json(Session::of(&visitor.0)))
+    async fn session(&self, visitor: Visitor) -> Result<Shown<Session>, Refused<GetSession>> {
+        Ok(Shown::of(Session::of(&visitor.0)))
     }
 
     /// Sign out

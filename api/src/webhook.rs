@@ -3,8 +3,8 @@
 
 use engine::ingest::{Accepted, Webhook};
 use entities::inbox::NewInbox;
-use poem::{Request, http::HeaderMap};
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem::Request;
+use poem_openapi::{Object, OpenApi, param::Header};
 use workflows::{
     checkout::Checkout,
     connect_onboarding::ConnectOnboarding,
@@ -13,6 +13,7 @@ use workflows::{
 };
 
 use crate::{
+    answer::Shown,
     body::{RawJson, parse},
     codes::Code,
     config::App,
@@ -49,9 +50,12 @@ impl Webhooks {
     async fn platform(
         &self,
         request: &Request,
+        /// `t=…,v1=…`: HMAC-SHA256 over the time and the raw body, with the endpoint's signing secret.
+        #[oai(name = "Stripe-Signature")]
+        signature: Header<Option<String>>,
         body: RawJson,
-    ) -> Result<Json<Received>, Refused<ReceiveWebhook>> {
-        Ok(receive(Endpoint::Platform, request, body).await?)
+    ) -> Result<Shown<Received>, Refused<ReceiveWebhook>> {
+        Ok(receive(Endpoint::Platform, request, signature.0, body).await?)
     }
 
     /// Events of connected accounts
@@ -65,30 +69,33 @@ impl Webhooks {
     async fn connect(
         &self,
         request: &Request,
+        /// `t=…,v1=…`: HMAC-SHA256 over the time and the raw body, with the endpoint's signing secret.
+        #[oai(name = "Stripe-Signature")]
+        signature: Header<Option<String>>,
         body: RawJson,
-    ) -> Result<Json<Received>, Refused<ReceiveWebhook>> {
-        Ok(receive(Endpoint::Connect, request, body).await?)
+    ) -> Result<Shown<Received>, Refused<ReceiveWebhook>> {
+        Ok(receive(Endpoint::Connect, request, signature.0, body).await?)
     }
 }
 
 async fn receive(
     endpoint: Endpoint,
     request: &Request,
+    signature: Option<String>,
     RawJson(body): RawJson,
-) -> Result<Json<Received>, Problem> {
+) -> Result<Shown<Received>, Problem> {
     let app = App::of(request)?;
-    verify(app, endpoint, request.headers(), &body)?;
+    verify(app, endpoint, signature.as_deref(), &body)?;
     let envelope: Envelope = parse(&body)?;
     if envelope.id.is_empty() || envelope.id.len() > LONGEST_ID {
         return Err(Problem::field("id", "is not the id of an event"));
     }
     let message = message(endpoint, app.config.livemode, envelope)?;
     let accepted = app.ingest.accept(Webhook { message, body: body.into() }).await?;
-    Ok(Json(Received { received: true, duplicate: accepted == Accepted::Duplicate }))
+    Ok(Shown::of(Received { received: true, duplicate: accepted == Accepted::Duplicate }))
 }
 
-fn verify(app: &App, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Problem> {
-    let header = headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+fn verify(app: &App, endpoint: Endpoint, header: Option<&str>, body: &[u8]) -> Result<(), Problem> {
     match app.signers.verify(endpoint, header, body, app.now() / 1_000) {
         Ok(age) => {
             // A clock that drifts shows here long before anything is refused.

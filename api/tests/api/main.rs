@@ -1,0 +1,42 @@
+//! What the HTTP face promises, on SQLite and on PostgreSQL: one suite for both.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod auth;
+mod bad_input;
+mod checkout_rules;
+mod client;
+mod document;
+mod idempotency;
+mod outage;
+mod page_version;
+mod service;
+mod sign_in;
+mod story;
+mod stripe;
+mod webhook;
+mod world;
+
+/// Each test runs against both databases.
+#[macro_export]
+macro_rules! on_both {
+    ($(async fn $name:ident($world:ident: World) $body:block)*) => {$(
+        mod $name {
+            use super::*;
+
+            async fn test($world: World) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                test(World::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                if let Some(world) = World::postgres().await {
+                    test(world).await;
+                }
+            }
+        }
+    )*};
+}

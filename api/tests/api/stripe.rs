@@ -1,0 +1,139 @@
+//! A Stripe, a post office and an outside that answer from memory.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use engine::{Perform, Task, Trouble};
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use workflows::{
+    Timestamp,
+    effect::{Answer, Effect, Failure, Mail},
+    id::MagicLinkId,
+    stripe::{Account, Outcome, Refund, RefundStatus, Requirements, Session},
+};
+
+/// What it answers, and what it was asked.
+#[derive(Default)]
+pub struct Stripe {
+    /// The next calls are refused with this code.
+    pub refusing: Mutex<Option<&'static str>>,
+    /// Accounts that were through the form.
+    pub connected: Mutex<bool>,
+    /// What the accounts still lack.
+    pub due: Mutex<Vec<String>>,
+    /// Links that were mailed.
+    pub mailed: Mutex<Vec<MagicLinkId>>,
+    /// How many accounts, links and sessions were made.
+    pub made: Mutex<Vec<&'static str>>,
+}
+
+impl Stripe {
+    pub fn made(&self, what: &str) -> usize {
+        self.made.lock().unwrap().iter().filter(|made| **made == what).count()
+    }
+
+    fn account(&self, id: &str) -> Account {
+        let connected = *self.connected.lock().unwrap();
+        Account {
+            id: id.to_owned(),
+            charges_enabled: connected,
+            payouts_enabled: connected,
+            details_submitted: connected,
+            transfers_active: connected,
+            requirements: Requirements {
+                currently_due: self.due.lock().unwrap().clone(),
+                ..Requirements::default()
+            },
+        }
+    }
+
+    fn make(&self, what: &'static str) -> Result<usize, Trouble> {
+        if let Some(code) = *self.refusing.lock().unwrap() {
+            let message = format!("refused: {code}");
+            return Err(Trouble::Permanent(Failure { code: code.to_owned(), message }));
+        }
+        let mut made = self.made.lock().unwrap();
+        made.push(what);
+        Ok(made.len())
+    }
+}
+
+#[async_trait]
+impl Perform for Stripe {
+    async fn perform(&self, task: &Task) -> Result<Answer, Trouble> {
+        Ok(match &task.effect {
+            Effect::CreateAccount { .. } => {
+                let n = self.make("account")?;
+                Answer::AccountCreated { account: format!("acct_{n}{}", task.id.0.simple()) }
+            }
+            Effect::CreateAccountLink { .. } => {
+                let n = self.make("link")?;
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                let now = i64::try_from(now.unwrap().as_millis()).unwrap();
+                Answer::AccountLinkCreated {
+                    url: format!("https://connect.stripe.test/setup/{n}"),
+                    expires_at: Timestamp::from_millis(now + 5 * Timestamp::MINUTE),
+                }
+            }
+            Effect::RetrieveAccount { account } => Answer::AccountRetrieved(self.account(account)),
+            Effect::CreateCheckoutSession(request) => {
+                self.make("session")?;
+                Answer::SessionCreated {
+                    session: format!("cs_{}", request.checkout),
+                    url: format!("https://checkout.stripe.test/{}", request.checkout),
+                }
+            }
+            Effect::RetrieveCheckoutSession { session } => {
+                Answer::SessionRetrieved(Session { id: session.clone(), outcome: Outcome::Open })
+            }
+            Effect::ExpireCheckoutSession { session } => {
+                Answer::SessionRetrieved(Session { id: session.clone(), outcome: Outcome::Expired })
+            }
+            Effect::CreateRefund { payment_intent, amount, .. } => Answer::RefundCreated(Refund {
+                id: format!("re_{payment_intent}"),
+                payment_intent: payment_intent.clone(),
+                amount: *amount,
+                status: RefundStatus::Succeeded,
+            }),
+            Effect::SendMail(mail) => {
+                if let Mail::MagicLink(link) = mail {
+                    self.mailed.lock().unwrap().push(*link);
+                }
+                Answer::MailSent
+            }
+            Effect::SyncMarker { .. } => Answer::MarkerSynced,
+            other => panic!("not in this world: {other:?}"),
+        })
+    }
+
+    async fn find(&self, _: &Task) -> Result<Option<Answer>, Trouble> {
+        Ok(None)
+    }
+}
+
+/// The header that Stripe sends with a body.
+pub fn signature(secret: &str, seconds: i64, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{seconds}.{body}").as_bytes());
+    format!("t={seconds},v1={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// An event of the platform.
+pub fn event(id: &str, kind: &str, object: Value) -> Value {
+    json!({
+        "id": id, "object": "event", "api_version": "2026-09-30.endive", "type": kind,
+        "livemode": false, "created": 1, "data": {"object": object}
+    })
+}
+
+/// The session of a checkout, paid as agreed.
+pub fn paid(id: &str, checkout: &str, amount: i64) -> Value {
+    let session = json!({
+        "id": format!("cs_{checkout}"), "object": "checkout.session", "status": "complete",
+        "payment_status": "paid", "payment_intent": format!("pi_{checkout}"),
+        "amount_total": amount, "currency": "usd", "metadata": {"sluice_checkout": checkout}
+    });
+    event(id, "checkout.session.completed", session)
+}

@@ -1,0 +1,320 @@
+//! A small world: a database, an engine with a worker, the application, and a Stripe in memory.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use api::{ApiConfig, JwtConfig, Readiness, SignInLimits};
+use async_trait::async_trait;
+use engine::{Engine, Slots, Wakeups, Work, ingest::Ingest};
+use entities::{
+    Database,
+    database::PoolSize,
+    statement::{Number, query_one},
+};
+use migration::testing::TestDatabase;
+use poem::{EndpointExt, Response, endpoint::BoxEndpoint};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use workflows::{effect::Queue, keyed_hash::Keys, money::BasisPoints};
+
+use crate::{
+    client::{Call, Seen},
+    stripe::{self, Stripe},
+};
+
+pub const SECRET: &str = "whsec_platform";
+pub const CONNECT_SECRET: &str = "whsec_connect";
+pub const JWT_SECRET: &str = "a secret for tests";
+
+pub struct World {
+    pub engine: Engine,
+    pub stripe: Arc<Stripe>,
+    pub app: BoxEndpoint<'static, Response>,
+    worker: Worker,
+    _database: TestDatabase,
+}
+
+/// How a world differs from the usual one.
+pub struct Setup {
+    pub fee: u16,
+    pub answer_within: Duration,
+    pub limits: SignInLimits,
+    pub issuer: Option<String>,
+    pub audience: Option<String>,
+    pub ready: Result<(), String>,
+    pub public_url: &'static str,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let many = std::num::NonZeroU32::new(10_000).unwrap();
+        Self {
+            fee: 500,
+            answer_within: Duration::from_secs(20),
+            limits: SignInLimits { per_address: many, per_client: many },
+            issuer: None,
+            audience: None,
+            ready: Ok(()),
+            public_url: "http://localhost:8080",
+        }
+    }
+}
+
+struct Bell(Arc<Notify>);
+
+impl Wakeups for Bell {
+    fn wake(&self, _: Work) {
+        self.0.notify_one();
+    }
+}
+
+/// Works off what is due whenever it is woken. Whoever holds the turn knows that nobody else works.
+struct Worker {
+    task: JoinHandle<()>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Worker {
+    fn start(engine: Engine, stripe: Arc<Stripe>, bell: Arc<Notify>) -> Self {
+        let turn = Arc::new(Mutex::new(()));
+        let ours = turn.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                bell.notified().await;
+                let _turn = ours.lock().await;
+                // The database may have been closed on purpose.
+                let _outage = work_off(&engine, &stripe).await;
+            }
+        });
+        Self { task, turn }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn work_off(engine: &Engine, stripe: &Stripe) -> Result<(), engine::EngineError> {
+    let slots = Slots(NonZeroUsize::new(4).unwrap());
+    loop {
+        let mut done = engine.drain().await?;
+        for queue in [Queue::Stripe, Queue::Mail, Queue::Marker] {
+            done += engine.perform_due(queue, stripe, slots, &CancellationToken::new()).await?;
+        }
+        done += engine.perform_local().await?;
+        if done == 0 {
+            return Ok(());
+        }
+    }
+}
+
+struct Ready(Result<(), String>);
+
+#[async_trait]
+impl Readiness for Ready {
+    async fn migrations_current(&self) -> Result<(), String> {
+        self.0.clone()
+    }
+}
+
+impl World {
+    pub async fn sqlite() -> Self {
+        Self::over(TestDatabase::sqlite().await, Setup::default()).await
+    }
+
+    pub async fn postgres() -> Option<Self> {
+        Some(Self::over(TestDatabase::postgres().await?, Setup::default()).await)
+    }
+
+    /// A world that differs, on SQLite.
+    pub async fn with(setup: Setup) -> Self {
+        Self::over(TestDatabase::sqlite().await, setup).await
+    }
+
+    async fn over(database: TestDatabase, setup: Setup) -> Self {
+        let bell = Arc::new(Notify::new());
+        let pools = Database::open(database.url(), PoolSize(6)).await.unwrap();
+        let node = format!("test-{}", Uuid::now_v7());
+        let engine = Engine::new(pools, Arc::new(Bell(bell.clone())), node);
+        let stripe = Arc::new(Stripe::default());
+        let ingest = Ingest::start(engine.clone());
+        let app = api::app(engine.clone(), ingest, config(setup)).boxed();
+        let worker = Worker::start(engine.clone(), stripe.clone(), bell);
+        Self { engine, stripe, app, worker, _database: database }
+    }
+
+    /// Nobody works any more: whatever is sent from now on stays where it is.
+    pub async fn stop_working(&self) {
+        self.settle().await;
+        self.worker.task.abort();
+    }
+
+    /// Everything that is due is done.
+    pub async fn settle(&self) {
+        let _turn = self.worker.turn.lock().await;
+        work_off(&self.engine, &self.stripe).await.unwrap();
+    }
+
+    pub fn call(&self, method: &str, path: impl Into<String>) -> Call<'_> {
+        Call::new(&self.app, method, path)
+    }
+
+    pub fn get(&self, path: impl Into<String>) -> Call<'_> {
+        self.call("GET", path)
+    }
+
+    pub fn post(&self, path: impl Into<String>) -> Call<'_> {
+        self.call("POST", path)
+    }
+
+    /// How many rows there are in tables that requests write to.
+    pub async fn rows(&self) -> i64 {
+        let tables = [
+            "handle",
+            "page",
+            "checkout",
+            "magic_link",
+            "inbox",
+            "idempotency",
+            "visitor",
+            "visitor_session",
+            "webhook_body",
+            "run",
+            "connect_account",
+        ];
+        let counts: Vec<_> =
+            tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
+        self.number(&format!("SELECT CAST({} AS BIGINT) AS number", counts.join(" + "))).await
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
+        let found: Option<Number> =
+            query_one(self.engine.database().write(), sql, vec![]).await.unwrap();
+        found.unwrap().number
+    }
+
+    /// Sends an event of Stripe's, properly signed.
+    pub async fn webhook(&self, event: &Value) -> Seen {
+        self.signed("/v2/public/stripe/webhook", SECRET, event).await
+    }
+
+    pub async fn signed(&self, path: &str, secret: &str, event: &Value) -> Seen {
+        let body = event.to_string();
+        let now = self.engine.clock().local_millis() / 1_000;
+        let signature = stripe::signature(secret, now, &body);
+        self.post(path)
+            .header("stripe-signature", signature)
+            .raw("application/json; charset=utf-8", body)
+            .send()
+            .await
+    }
+
+    /// A handle of alice's.
+    pub async fn handle(&self, name: &str) {
+        let body = json!({"handle": name, "displayName": "Alice"});
+        self.post("/v2/handles").bearer(token("alice")).json(body).send().await.expect(201);
+    }
+
+    /// A handle of alice's that can take payments.
+    pub async fn seller(&self, name: &str) {
+        self.handle(name).await;
+        *self.stripe.connected.lock().unwrap() = true;
+        let path = format!("/v2/handles/{name}/connect/onboarding");
+        self.post(path).bearer(token("alice")).send().await.expect(200);
+        self.settle().await;
+    }
+
+    /// A published page of a seller's, for 10 dollars.
+    pub async fn page(&self, handle: &str, slug: &str) {
+        let body = json!({
+            "slug": slug, "title": "A page", "body": "the secret", "mode": "PAID", "priceCents": 1000
+        });
+        let pages = format!("/v2/handles/{handle}/pages");
+        self.post(&pages).bearer(token("alice")).json(body).send().await.expect(201);
+        let path = format!("{pages}/{slug}/publish");
+        self.post(path).bearer(token("alice")).send().await.expect(200);
+        self.settle().await;
+    }
+
+    /// The token of the newest link that was mailed.
+    pub fn mailed_token(&self) -> String {
+        let mailed = self.stripe.mailed.lock().unwrap();
+        keys().magic_link_token(*mailed.last().expect("a mail"))
+    }
+
+    pub fn mailed_code(&self) -> String {
+        let mailed = self.stripe.mailed.lock().unwrap();
+        keys().magic_link_code(*mailed.last().expect("a mail"))
+    }
+
+    pub async fn ask_to_sign_in(&self, email: &str) -> Seen {
+        let body = json!({"email": email});
+        let seen = self.post("/v2/visitor/auth/magic-link").json(body).send().await;
+        self.settle().await;
+        seen
+    }
+
+    /// The cookie of a signed-in visitor.
+    pub async fn visitor(&self, email: &str) -> String {
+        self.ask_to_sign_in(email).await.expect(202);
+        let proof = json!({"token": self.mailed_token()});
+        let seen = self.post("/v2/visitor/auth/verify").json(proof).send().await;
+        seen.expect(200);
+        seen.cookie()
+    }
+
+    /// Asks to buy a page.
+    pub async fn buy(&self, cookie: &str, handle: &str, slug: &str) -> Seen {
+        let path = format!("/v2/public/pages/{handle}/{slug}/checkout");
+        self.post(path).cookie(cookie).json(json!({})).send().await
+    }
+}
+
+fn config(setup: Setup) -> ApiConfig {
+    ApiConfig {
+        public_url: setup.public_url.parse().unwrap(),
+        platform_fee: BasisPoints::new(setup.fee).unwrap(),
+        livemode: false,
+        keys: keys(),
+        jwt: JwtConfig { issuer: setup.issuer, audience: setup.audience, ..jwt() },
+        webhook_secrets: vec![SECRET.into(), "whsec_rotated".into()],
+        connect_webhook_secrets: vec![CONNECT_SECRET.into()],
+        return_origins: vec!["https://alice.example".parse().unwrap()],
+        metrics: Arc::new(|| "sluice_up 1\n".to_owned()),
+        metrics_token: Some("metrics token".into()),
+        ready: Arc::new(Ready(setup.ready)),
+        answer_within: setup.answer_within,
+        sign_in_limits: setup.limits,
+    }
+}
+
+pub fn keys() -> Keys {
+    Keys::parse("newest, older").unwrap()
+}
+
+pub fn jwt() -> JwtConfig {
+    let secrets = vec![JWT_SECRET.into(), "an older secret".into()];
+    JwtConfig { secrets, issuer: None, audience: None }
+}
+
+pub fn in_an_hour() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs()).unwrap() + 3_600
+}
+
+/// A bearer token.
+pub fn token(subject: &str) -> String {
+    api::mint_token(&jwt(), subject, &[], in_an_hour()).unwrap()
+}
+
+/// A bearer token of somebody of the platform's.
+pub fn operator_token() -> String {
+    let roles = ["platform_operator".to_owned()];
+    api::mint_token(&jwt(), "olga", &roles, in_an_hour()).unwrap()
+}
