@@ -4,6 +4,7 @@ mod assembly;
 mod check;
 mod demo;
 mod migrate;
+mod operate;
 mod serve;
 mod settings;
 mod simulate;
@@ -50,6 +51,11 @@ enum Command {
     Check,
     /// Re-steps stored histories and reports the first difference of each.
     Replay,
+    /// What an operator does about dead messages and effects, runs and queues.
+    Operate {
+        #[command(subcommand)]
+        act: operate::Act,
+    },
     /// The Stripe simulator alone.
     Simulator(simulate::Options),
 }
@@ -70,6 +76,7 @@ async fn main() -> std::process::ExitCode {
         Command::Token(wish) => token::run(&settings, &wish),
         Command::Check => check::check(&settings).await,
         Command::Replay => check::replay(&settings).await,
+        Command::Operate { act } => operate::run(&settings, &act).await,
         Command::Simulator(options) => simulate::run(&settings, &options).await,
     };
     match result {

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use workers::{
     Workers,
-    wakeups::{self, Bells, memory::MemoryWakeups, redis::RedisWakeups},
+    wakeups::{self, Bells, HereAndThere, memory::MemoryWakeups, redis::RedisWakeups},
 };
 
 use crate::{
@@ -77,15 +77,16 @@ impl House {
         };
         let connection = wakeups::redis::connect(url).await?;
         tokio::spawn(wakeups::redis::run(connection.clone(), bells.clone(), stop.clone()));
-        let wakeups = RedisWakeups::start(connection, stop.clone());
+        let there = RedisWakeups::start(connection, stop.clone());
+        let wakeups = HereAndThere { here: bells.clone(), there };
         Ok(assembly::engine(database, Arc::new(wakeups)))
     }
 
     /// Stops taking, finishes what is in hand, and closes.
     pub async fn close(self, settings: &Settings) -> Result<(), Fatal> {
         tracing::info!("stopping");
-        self.api.shutdown().await;
-        self.workers.shutdown(settings.grace()).await;
+        // Both at once: a request that waits for a run must not keep the workers from stopping in time.
+        tokio::join!(self.api.shutdown(), self.workers.shutdown(settings.grace()));
         self.stop.cancel();
         if let Some(simulator) = self.simulator {
             simulator.shutdown().await?;
@@ -97,6 +98,7 @@ impl House {
 /// The API alone.
 pub async fn api(settings: &Settings) -> Result<(), Fatal> {
     telemetry::log("info");
+    settings.require_stripe()?;
     let (url, redis) = (settings.shared_database_url()?, settings.shared_redis_url()?);
     let database = assembly::open(settings, &url).await?;
     assembly::require_current_schema(&database).await?;
@@ -116,6 +118,7 @@ pub async fn api(settings: &Settings) -> Result<(), Fatal> {
 /// The workers alone.
 pub async fn worker(settings: &Settings) -> Result<(), Fatal> {
     telemetry::log("info");
+    settings.require_stripe()?;
     let (url, redis) = (settings.shared_database_url()?, settings.shared_redis_url()?);
     let database = assembly::open(settings, &url).await?;
     assembly::require_current_schema(&database).await?;

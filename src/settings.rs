@@ -139,6 +139,18 @@ impl Settings {
         self.stripe_secret_key.is_none() && self.stripe_api_base.is_none()
     }
 
+    /// Processes that run apart know Stripe, or say that a simulator stands in for it: what is left out by
+    /// mistake must not open an installation to secrets that everybody knows.
+    pub fn require_stripe(&self) -> Result<(), SettingsError> {
+        match (&self.stripe_secret_key, &self.stripe_api_base) {
+            (None, None) => Err(SettingsError::Missing {
+                variable: "STRIPE_SECRET_KEY",
+                why: "api and worker need it (or STRIPE_API_BASE, where a simulator stands in)",
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// The database's address.
     pub fn database_url(&self) -> String {
         match &self.database_url {
@@ -240,7 +252,12 @@ impl Settings {
 
     /// Which secrets are the ones that everybody knows.
     pub fn development_secrets(&self) -> Vec<&'static str> {
-        let given = [("SLUICE_SECRET", &self.secret), ("SLUICE_JWT_SECRET", &self.jwt_secret)];
+        let given = [
+            ("SLUICE_SECRET", &self.secret),
+            ("SLUICE_JWT_SECRET", &self.jwt_secret),
+            ("STRIPE_WEBHOOK_SECRETS", &self.webhook_secrets),
+            ("STRIPE_CONNECT_WEBHOOK_SECRETS", &self.connect_webhook_secrets),
+        ];
         given.into_iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect()
     }
 

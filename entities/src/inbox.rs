@@ -462,6 +462,15 @@ pub async fn delete_finished(
     Ok(deleted.len() as u64)
 }
 
+/// Dead messages, the newest first: for operators.
+pub async fn list_dead_any_handle(
+    db: &impl ConnectionTrait,
+    limit: u64,
+) -> Result<Vec<Inbox>, DbErr> {
+    let sql = format!("SELECT * FROM inbox WHERE status = 'DEAD' ORDER BY seq DESC LIMIT {limit}");
+    query(db, &sql, vec![]).await
+}
+
 /// A number of messages that are not finished.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Unfinished {

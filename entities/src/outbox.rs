@@ -351,6 +351,15 @@ pub async fn delete_finished(
     execute(db, &sql, vec![clock.bind(dialect), older_than.into()]).await
 }
 
+/// Dead effects, the newest first: for operators.
+pub async fn list_dead_any_handle(
+    db: &impl ConnectionTrait,
+    limit: u64,
+) -> Result<Vec<Outbox>, DbErr> {
+    let sql = format!("SELECT * FROM outbox WHERE status = 'DEAD' ORDER BY id DESC LIMIT {limit}");
+    query(db, &sql, vec![]).await
+}
+
 /// A number of effects that are not finished.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Unfinished {

@@ -18,6 +18,9 @@ use crate::stripe::StripePerformer;
 const CURSOR: &str = "balance_transactions";
 /// How far back each listing reaches behind the cursor, in seconds: transactions may appear late.
 const OVERLAP: i64 = 600;
+/// Cards are charges; bank and local methods are payments.
+/// <https://docs.stripe.com/reports/balance-transaction-types>
+const KINDS: [&str; 2] = ["charge", "payment"];
 const PAGE: i64 = 100;
 const BETWEEN_PAGES: Duration = Duration::from_millis(20);
 
@@ -27,14 +30,35 @@ pub async fn import(engine: &Engine, stripe: &StripePerformer) -> Result<(), Eng
     let cursor: i64 =
         cursor::find(db, CURSOR).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let mut newest = cursor;
+    for kind in KINDS {
+        match import_kind(engine, stripe, kind, cursor).await? {
+            Some(seen) => newest = newest.max(seen),
+            // Only a whole import moves the cursor: the next one must begin where this one did.
+            None => return Ok(()),
+        }
+    }
+    if newest > cursor {
+        cursor::set(db, CURSOR, &newest.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// Imports one kind, and says how new the newest transaction is; `None` if Stripe cannot be asked now.
+async fn import_kind(
+    engine: &Engine,
+    stripe: &StripePerformer,
+    kind: &str,
+    cursor: i64,
+) -> Result<Option<i64>, EngineError> {
+    let (db, from) = (engine.database().write(), (cursor - OVERLAP).max(0));
+    let mut newest = cursor;
     let mut after: Option<String> = None;
     loop {
-        let page = stripe.list_charge_transactions(cursor - OVERLAP, after.take(), PAGE).await;
-        let page = match page {
+        let page = match stripe.list_balance_transactions(kind, from, after.take(), PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::warn!(%error, "balance transactions cannot be listed now");
-                return Ok(());
+                return Ok(None);
             }
         };
         newest = page.data.iter().map(|row| row.created).fold(newest, i64::max);
@@ -43,15 +67,10 @@ pub async fn import(engine: &Engine, stripe: &StripePerformer) -> Result<(), Eng
         engine.wake(wake_up);
         match page.data.last() {
             Some(last) if page.has_more => after = Some(last.id.to_string()),
-            _ => break,
+            _ => return Ok(Some(newest)),
         }
         tokio::time::sleep(BETWEEN_PAGES).await;
     }
-    // Only now: had a page failed, the next import must begin where this one did.
-    if newest > cursor {
-        cursor::set(db, CURSOR, &newest.to_string()).await?;
-    }
-    Ok(())
 }
 
 /// What a purchase hears of its charge's balance transaction. Charges that are not ours are left out.

@@ -84,7 +84,7 @@ impl Workers {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         runner::start(&mut tasks, &engine, &bells, &performers, pace, &stop);
-        schedule::start(&mut tasks, &engine, &performers, pace, identity, &stop);
+        schedule::start(&mut tasks, &engine, &bells, &performers, pace, identity, &stop);
         Self { engine, stop, tasks }
     }
 

@@ -1,13 +1,14 @@
 //! Schedules: the sweeper, the heartbeat, retention, and reading Stripe's balance transactions.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
 use engine::{Engine, EngineError};
+use futures::FutureExt;
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Identity, Pace, Performers, balance_transactions};
+use crate::{Identity, Pace, Performers, balance_transactions, wakeups::Bells};
 
 const SWEEP: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -16,6 +17,7 @@ const RETENTION: Duration = Duration::from_secs(3_600);
 pub fn start(
     tasks: &mut JoinSet<()>,
     engine: &Engine,
+    bells: &Bells,
     performers: &Performers,
     pace: Pace,
     identity: Identity,
@@ -23,10 +25,11 @@ pub fn start(
 ) {
     let (sweeping, beating, retaining, listing) =
         (engine.clone(), engine.clone(), engine.clone(), engine.clone());
-    let stripe = performers.stripe.clone();
+    let (stripe, bells) = (performers.stripe.clone(), bells.clone());
     tasks.spawn(every("sweep", SWEEP, stop.clone(), move || {
         let engine = sweeping.clone();
-        async move { engine.sweep().await }
+        let bells = bells.clone();
+        async move { engine.sweep(&bells).await }
     }));
     tasks.spawn(every("heartbeat", HEARTBEAT, stop.clone(), move || {
         let engine = beating.clone();
@@ -59,8 +62,12 @@ where
     Fut: Future<Output = Result<(), EngineError>>,
 {
     while !stop.is_cancelled() {
-        if let Err(error) = act().await {
-            tracing::warn!(schedule = name, %error, "failed; it is tried again next time");
+        match AssertUnwindSafe(act()).catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(schedule = name, %error, "failed; it is tried again next time");
+            }
+            Err(_) => tracing::error!(schedule = name, "panicked; it is tried again next time"),
         }
         let jittered = period.mul_f64(rand::rng().random_range(0.8..1.2));
         tokio::select! {

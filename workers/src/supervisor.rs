@@ -1,7 +1,8 @@
 //! Keeping a part of the process running: what fails is begun again, after a while.
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{fmt::Display, future::Future, panic::AssertUnwindSafe, time::Duration};
 
+use futures::FutureExt;
 use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
@@ -20,10 +21,12 @@ where
     let mut delay = FIRST_DELAY;
     while !stop.is_cancelled() {
         let started = tokio::time::Instant::now();
-        match part().await {
-            Ok(()) if stop.is_cancelled() => return,
-            Ok(()) => tracing::warn!(part = name, "ended, and is begun again"),
-            Err(error) => tracing::warn!(part = name, %error, "failed, and is begun again"),
+        match AssertUnwindSafe(part()).catch_unwind().await {
+            Ok(Ok(())) if stop.is_cancelled() => return,
+            Ok(Ok(())) => tracing::warn!(part = name, "ended, and is begun again"),
+            Ok(Err(error)) => tracing::warn!(part = name, %error, "failed, and is begun again"),
+            // A part that is gone for good would be missed by nobody: its process looks healthy.
+            Err(_) => tracing::error!(part = name, "panicked, and is begun again"),
         }
         if started.elapsed() > HEALTHY_AFTER {
             delay = FIRST_DELAY;

@@ -124,7 +124,7 @@ async fn the_first_sale(world: World) {
     let earnings = "/v2/handles/alice/earnings";
     let early = world.get(earnings).bearer(&alice).send().await.expect(200);
     assert_eq!((&early["upToDate"], &early["currency"]), (&json!(false), &json!("USD")));
-    world.engine.sweep().await.unwrap();
+    world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
     world.settle().await;
     let earned = world.get(earnings).bearer(&alice).send().await.expect(200);
     assert_eq!(earned["upToDate"], true, "{earned}");
@@ -176,7 +176,7 @@ async fn the_first_sale(world: World) {
         .await
         .problem(404, "unknown_page");
     world.settle().await;
-    world.engine.sweep().await.unwrap();
+    world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
     assert_eq!(world.engine.check().await.unwrap(), []);
 }
 

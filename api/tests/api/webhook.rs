@@ -71,7 +71,7 @@ async fn s40_the_other_mode_and_foreign_accounts_have_no_effect(world: World) {
     assert_eq!(kept(&world, "evt_foreign").await.unwrap().run_id, None);
     // In the end a person hears of it.
     world.engine.clock().advance(11 * 60_000);
-    world.engine.sweep().await.unwrap();
+    world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
     world.settle().await;
     assert_ne!(kept(&world, "evt_foreign").await.unwrap().status, "PENDING");
     assert_eq!(world.number("SELECT count(*) AS number FROM run").await, 0);

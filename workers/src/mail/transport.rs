@@ -51,16 +51,24 @@ impl Transport {
             }
             Self::Smtp(transport) => match transport.send(mail.clone()).await {
                 Ok(_) => Ok(()),
-                Err(error) if error.is_permanent() => Err(Trouble::Permanent(Failure {
-                    code: "mail_refused".to_owned(),
-                    message: error.to_string(),
-                })),
+                Err(error) if error.is_permanent() && !is_about_us(&error) => {
+                    Err(Trouble::Permanent(Failure {
+                        code: "mail_refused".to_owned(),
+                        message: error.to_string(),
+                    }))
+                }
                 Err(error) => {
                     Err(Trouble::Transient { retry_after: None, message: error.to_string() })
                 }
             },
         }
     }
+}
+
+/// Whether the server refuses us and not the mail: a password that was changed is mended by a person, and no
+/// mail is lost meanwhile. <https://www.rfc-editor.org/rfc/rfc4954#section-6>
+fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
+    error.status().is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535 | 538))
 }
 
 /// Whole or not at all: who watches the directory never reads half a mail.

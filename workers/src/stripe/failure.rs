@@ -2,6 +2,7 @@
 
 use engine::Trouble;
 use stripe::StripeError;
+use stripe_shared::ApiErrorsType;
 use workflows::effect::Failure;
 
 /// Stripe's rate limits are by the second.
@@ -25,10 +26,15 @@ pub fn trouble(keyed: Keyed, error: StripeError) -> Trouble {
         }
     };
     let message = api.message.clone().unwrap_or_else(|| format!("Stripe answered {status}"));
+    let kind = &api.type_;
     match status {
+        // The key was used with other parameters, by another release: what it did is looked up.
+        400 if *kind == ApiErrorsType::IdempotencyError => Trouble::Replayed { message },
         500.. if keyed == Keyed::Yes => Trouble::Replayed { message },
         429 => Trouble::Transient { retry_after: Some(AFTER_RATE_LIMIT), message },
-        // 401 is a wrong or revoked key: a person mends the configuration, and nothing is lost meanwhile.
+        // 401 is a wrong or revoked key, and 403 without a code one that may not do this: a person mends the
+        // configuration, and nothing is lost meanwhile.
+        403 if api.code.is_none() => Trouble::Transient { retry_after: None, message },
         401 | 409 | 500.. => Trouble::Transient { retry_after: None, message },
         _ => {
             let code = api.code.as_ref().map_or("stripe_refused", |code| code.as_str()).to_owned();

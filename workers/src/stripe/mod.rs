@@ -50,16 +50,17 @@ impl StripePerformer {
         Ok(Self { client, limiter })
     }
 
-    /// A page of the balance transactions of charges created at or after a moment (seconds), the newest
+    /// A page of the balance transactions of a kind created at or after a moment (seconds), the newest
     /// first, with their charges.
-    pub async fn list_charge_transactions(
+    pub async fn list_balance_transactions(
         &self,
+        kind: &str,
         created_from: i64,
         after: Option<String>,
         limit: i64,
     ) -> Result<List<BalanceTransaction>, StripeError> {
         let mut request = ListBalanceTransaction::new()
-            .type_("charge")
+            .type_(kind)
             .created(since(created_from))
             .expand(vec!["data.source".to_owned()])
             .limit(limit);

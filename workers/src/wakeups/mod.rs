@@ -40,6 +40,23 @@ impl Wakeups for Bells {
     }
 }
 
+/// For a process that works itself and has equals: rung here at once, whatever becomes of Redis, and sent to
+/// the others.
+#[derive(Clone)]
+pub struct HereAndThere {
+    /// This process.
+    pub here: Bells,
+    /// The others.
+    pub there: redis::RedisWakeups,
+}
+
+impl Wakeups for HereAndThere {
+    fn wake(&self, work: Work) {
+        self.here.ring(work);
+        self.there.wake(work);
+    }
+}
+
 /// A wake-up as apalis carries it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WakeUp {

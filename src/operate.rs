@@ -1,0 +1,94 @@
+//! What an operator does from the command line, until there is a console.
+
+use std::sync::Arc;
+
+use clap::Subcommand;
+use engine::{Engine, wake::NoWakeups};
+use entities::{inbox, operator_case, outbox, queue_control};
+use uuid::Uuid;
+use workflows::{
+    effect::Queue,
+    id::{EffectId, RunId},
+};
+
+use crate::{Fatal, assembly, settings::Settings, telemetry};
+
+/// What to do. Workers find what became due within a second.
+#[derive(Subcommand)]
+pub enum Act {
+    /// Lists what needs a person: dead messages, dead effects, open cases.
+    Attention,
+    /// Takes up a dead message again.
+    RetryMessage {
+        /// Its place in the inbox.
+        seq: i64,
+    },
+    /// Takes up a dead effect again, with its old idempotency key.
+    RetryEffect {
+        /// `eff_…`
+        effect: EffectId,
+    },
+    /// Discards a dead effect: its run hears that it failed.
+    DiscardEffect {
+        /// `eff_…`
+        effect: EffectId,
+    },
+    /// Calls a run off.
+    Cancel {
+        /// `run_…`
+        run: RunId,
+    },
+    /// Stops a queue of the outbox: stripe, mail or marker.
+    Pause {
+        /// Which.
+        queue: Queue,
+    },
+    /// Lets a paused queue go on.
+    Resume {
+        /// Which.
+        queue: Queue,
+    },
+}
+
+pub async fn run(settings: &Settings, act: &Act) -> Result<(), Fatal> {
+    telemetry::log("warn");
+    let database = assembly::open(settings, &settings.database_url()).await?;
+    assembly::require_current_schema(&database).await?;
+    let engine = assembly::engine(database, Arc::new(NoWakeups));
+    let db = engine.database().write();
+    let found = match act {
+        Act::Attention => return attention(&engine).await,
+        Act::RetryMessage { seq } => engine.retry_message(*seq).await?,
+        Act::RetryEffect { effect } => engine.retry_effect(*effect).await?,
+        Act::DiscardEffect { effect } => engine.discard_effect(*effect).await?,
+        Act::Cancel { run } => engine.cancel(*run, &Uuid::now_v7().to_string()).await?,
+        Act::Pause { queue } => {
+            queue_control::set(db, queue.into(), Some(engine.clock().local_millis())).await?;
+            true
+        }
+        Act::Resume { queue } => {
+            queue_control::set(db, queue.into(), None).await?;
+            true
+        }
+    };
+    if found { Ok(()) } else { Err("there is no such thing to act on".into()) }
+}
+
+/// How many of each kind are listed.
+const LISTED: u64 = 100;
+
+async fn attention(engine: &Engine) -> Result<(), Fatal> {
+    let db = engine.database().read();
+    for row in inbox::list_dead_any_handle(db, LISTED).await? {
+        let why = row.last_error.unwrap_or_default();
+        println!("message  {}  {} from {}: {why}", row.seq, row.workflow, row.source);
+    }
+    for row in outbox::list_dead_any_handle(db, LISTED).await? {
+        let why = row.last_error.unwrap_or_default();
+        println!("effect   {}  {} of {}: {why}", EffectId(row.id), row.kind, RunId(row.run_id));
+    }
+    for case in operator_case::list_open_any_handle(db, LISTED).await? {
+        println!("case     {} {}: {}", case.kind, case.key, case.detail);
+    }
+    Ok(())
+}
