@@ -56,7 +56,7 @@ fn seed(url: &str, scripts: &Path) {
             "-c",
             &seed,
             "-c",
-            "ANALYZE",
+            "ANALYZE orders",
             url,
         ])
         .output()
