@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use workflows::effect::Queue;
 
-use crate::{Pace, Performers, supervise, wakeups::Bells};
+use crate::{MAX_DELAY, Pace, Performers, supervise, wakeups::Bells};
 
 /// How long a runner stays awake after the last work.
 const LINGER: Duration = Duration::from_millis(250);
@@ -27,7 +27,7 @@ pub fn start(
         let (engine, bells, performers, stop) =
             (engine.clone(), bells.clone(), performers.clone(), stop.clone());
         tasks.spawn(async move {
-            supervise(work.name(), &stop, || {
+            supervise(work.name(), MAX_DELAY, &stop, || {
                 run(&bells, work, &stop, || perform(&engine, work, &performers, pace, &stop))
             })
             .await;
