@@ -13,7 +13,7 @@ use workers::{
     Identity, Pace, Performers, Workers,
     mail::{MailConfig, MailPerformer, Transport},
     marker::{MarkerPerformer, MarkerTarget},
-    stripe::{StripeConfig, StripePerformer},
+    stripe::{self, StripeConfig, StripePerformer},
     wakeups::Bells,
 };
 
@@ -82,6 +82,7 @@ fn performers(settings: &Settings, database: &Database) -> Result<Performers, Fa
         secret_key: settings.stripe_secret_key()?,
         api_base: settings.stripe_api_base.clone(),
         calls_a_second: settings.stripe_calls_per_second,
+        timeout: stripe::TIMEOUT,
     })?;
     let unusable = |variable, why: String| SettingsError::Unusable { variable, why };
     let transport = Transport::open(&settings.mail_address())

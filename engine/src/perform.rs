@@ -119,6 +119,18 @@ impl Engine {
         }
     }
 
+    /// Gives back what this process holds of a queue. For whoever begins again with it after a failure: what
+    /// was in hand then is performed by nobody, and would have to wait until its leases are over.
+    pub async fn give_back(&self, queue: Queue) -> Result<(), EngineError> {
+        let released =
+            outbox::release_queue(self.database.write(), &self.node, queue.into()).await?;
+        if released > 0 {
+            let queue: &str = queue.into();
+            tracing::info!(queue, released, "what was in hand is given back");
+        }
+        Ok(())
+    }
+
     async fn claim(&self, queue: Queue, limit: usize) -> Result<Vec<Outbox>, EngineError> {
         let lease = Lease { owner: &self.node, duration: LEASE };
         let (db, name): (_, &str) = (self.database.write(), queue.into());

@@ -162,6 +162,17 @@ pub async fn release(db: &impl ConnectionTrait, owner: &str) -> Result<u64, DbEr
     execute(db, sql, vec![owner.into()]).await
 }
 
+/// Gives back whatever a process holds of one queue, when it begins again with that queue.
+pub async fn release_queue(
+    db: &impl ConnectionTrait,
+    owner: &str,
+    queue: &str,
+) -> Result<u64, DbErr> {
+    let sql = "UPDATE outbox SET status = 'PENDING', lease_owner = NULL, lease_until = NULL \
+               WHERE status = 'LEASED' AND lease_owner = $1 AND queue = $2";
+    execute(db, sql, vec![owner.into(), queue.into()]).await
+}
+
 /// A lease as it was taken: what an answer must still hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {

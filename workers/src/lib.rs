@@ -18,7 +18,7 @@ use engine::{Engine, Perform, Slots};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use supervisor::supervise;
+pub use supervisor::{MAX_DELAY, supervise};
 
 /// Who performs the effects of each queue.
 #[derive(Clone)]

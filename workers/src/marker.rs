@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use engine::{Perform, Task, Trouble};
 use entities::{Database, handle, page};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use url::Url;
 use workflows::{
     effect::{Answer, Effect, Failure, Marker},
@@ -26,6 +27,8 @@ pub struct MarkerPerformer {
     database: Database,
     target: MarkerTarget,
     client: reqwest::Client,
+    /// Held while a file is compared and replaced.
+    writing: Mutex<()>,
 }
 
 /// What the outside is told.
@@ -42,7 +45,7 @@ struct Told {
 impl MarkerPerformer {
     /// A performer that is ready.
     pub fn new(database: Database, target: MarkerTarget) -> Self {
-        Self { database, target, client: reqwest::Client::new() }
+        Self { database, target, client: reqwest::Client::new(), writing: Mutex::new(()) }
     }
 
     async fn told(&self, page: PageId, version: i32, marker: Marker) -> Result<Told, Trouble> {
@@ -60,6 +63,7 @@ impl MarkerPerformer {
 
     /// An older version never replaces a newer one: the same marker may be written late.
     async fn write(&self, directory: &std::path::Path, told: &Told) -> std::io::Result<()> {
+        let _alone = self.writing.lock().await;
         tokio::fs::create_dir_all(directory).await?;
         let path = directory.join(format!("{}.json", told.page));
         if let Ok(stored) = tokio::fs::read(&path).await

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use workflows::effect::Queue;
 
-use crate::{Pace, Performers, supervise, wakeups::Bells};
+use crate::{MAX_DELAY, Pace, Performers, supervise, wakeups::Bells};
 
 /// How long a runner stays awake after the last work.
 const LINGER: Duration = Duration::from_millis(250);
@@ -27,8 +27,12 @@ pub fn start(
         let (engine, bells, performers, stop) =
             (engine.clone(), bells.clone(), performers.clone(), stop.clone());
         tasks.spawn(async move {
-            supervise(work.name(), &stop, || {
-                run(&bells, work, &stop, || perform(&engine, work, &performers, pace, &stop))
+            supervise(work.name(), MAX_DELAY, &stop, async || {
+                // After a failure, nobody performs any more what was in hand.
+                if let Some(queue) = work.queue() {
+                    engine.give_back(queue).await?;
+                }
+                run(&bells, work, &stop, || perform(&engine, work, &performers, pace, &stop)).await
             })
             .await;
         });

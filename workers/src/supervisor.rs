@@ -7,13 +7,18 @@ use rand::Rng;
 use tokio_util::sync::CancellationToken;
 
 const FIRST_DELAY: Duration = Duration::from_millis(200);
-const MAX_DELAY: Duration = Duration::from_secs(10);
+/// For parts that lean on something which may need time to come back.
+pub const MAX_DELAY: Duration = Duration::from_secs(10);
 /// What ran for so long is healthy: the next failure begins with a short delay again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
-/// Runs a part again whenever it ends, with a growing delay, until it is stopped.
-pub async fn supervise<F, Fut, E>(name: &str, stop: &CancellationToken, mut part: F)
-where
+/// Runs a part again whenever it ends, with a delay that grows up to a longest one, until it is stopped.
+pub async fn supervise<F, Fut, E>(
+    name: &str,
+    max_delay: Duration,
+    stop: &CancellationToken,
+    mut part: F,
+) where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<(), E>>,
     E: Display,
@@ -36,6 +41,6 @@ where
             () = tokio::time::sleep(jittered) => {}
             () = stop.cancelled() => return,
         }
-        delay = (delay * 2).min(MAX_DELAY);
+        delay = (delay * 2).min(max_delay);
     }
 }

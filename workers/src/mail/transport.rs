@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use engine::Trouble;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use ulid::Ulid;
 use workflows::effect::Failure;
 
 /// Where mails go.
@@ -71,10 +72,11 @@ fn is_about_us(error: &lettre::transport::smtp::Error) -> bool {
     error.status().is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535 | 538))
 }
 
-/// Whole or not at all: who watches the directory never reads half a mail.
+/// Whole or not at all: who watches the directory never reads half a mail. Each try has a draft of its own,
+/// since a late one may meet its successor.
 async fn write(directory: &std::path::Path, name: &str, mail: &[u8]) -> std::io::Result<()> {
     tokio::fs::create_dir_all(directory).await?;
-    let draft = directory.join(format!("{name}.draft"));
+    let draft = directory.join(format!("{name}.{}.draft", Ulid::generate()));
     tokio::fs::write(&draft, mail).await?;
     tokio::fs::rename(&draft, directory.join(format!("{name}.eml"))).await
 }

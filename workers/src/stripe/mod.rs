@@ -18,8 +18,8 @@ use stripe_types::{List, RangeBoundsTs, RangeQueryTs};
 use url::Url;
 use workflows::effect::{Answer, Effect, Failure};
 
-/// How long one call may take: within the deadline for performing an effect.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one call may take, usually: within the deadline for performing an effect.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Performs calls to Stripe.
 pub struct StripePerformer {
@@ -35,12 +35,15 @@ pub struct StripeConfig {
     pub api_base: Option<Url>,
     /// Calls a second at most, by this process. <https://docs.stripe.com/rate-limits>
     pub calls_a_second: NonZeroU32,
+    /// How long one call may take: [`TIMEOUT`], where there is no reason for another.
+    pub timeout: Duration,
 }
 
 impl StripePerformer {
     /// A client that is ready to call.
     pub fn new(config: &StripeConfig) -> Result<Self, StripeError> {
-        let mut builder = ClientBuilder::new(config.secret_key.expose_secret()).timeout(TIMEOUT);
+        let mut builder =
+            ClientBuilder::new(config.secret_key.expose_secret()).timeout(config.timeout);
         if let Some(base) = &config.api_base {
             builder = builder.url(base.as_str());
         }

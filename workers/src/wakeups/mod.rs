@@ -7,11 +7,17 @@
 pub mod memory;
 pub mod redis;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use engine::{Wakeups, Work};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+/// Beginning again costs next to nothing here, and each moment without wake-ups is a delay for somebody.
+const MAX_DELAY: Duration = Duration::from_millis(500);
+
+/// An outstanding wake-up that nobody has taken for so long is taken to be lost.
+const OUTSTANDING: Duration = Duration::from_secs(2);
 
 /// One bell for each kind of work. Ringing twice before anybody hears is ringing once.
 #[derive(Clone, Default)]

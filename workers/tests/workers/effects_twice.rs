@@ -1,0 +1,147 @@
+//! Every effect is performed twice and its first answer is lost, and nobody can tell afterwards
+//! (scenarios 16 and 17, invariant I2).
+
+use std::{collections::HashSet, num::NonZeroUsize, sync::Mutex};
+
+use async_trait::async_trait;
+use engine::{Perform, Slots, Task, Trouble};
+use entities::{ledger, outbox};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use workflows::{
+    effect::{Answer, Queue},
+    id::{CheckoutId, EffectId},
+};
+
+use crate::{on_both, sim::text, world::World};
+
+/// Does everything twice, and loses what it hears the first time.
+struct Twice<P> {
+    inner: P,
+    lost: Mutex<HashSet<EffectId>>,
+}
+
+impl<P> Twice<P> {
+    fn new(inner: P) -> Self {
+        Self { inner, lost: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl<P: Perform> Perform for Twice<P> {
+    async fn perform(&self, task: &Task) -> Result<Answer, Trouble> {
+        let first = self.inner.perform(task).await;
+        let second = self.inner.perform(task).await;
+        assert_eq!(first.is_ok(), second.is_ok(), "{task:?}: {first:?}, then {second:?}");
+        if self.lost.lock().unwrap().insert(task.id) {
+            let message = "the answer is lost".to_owned();
+            return Err(Trouble::Transient { retry_after: None, message });
+        }
+        second
+    }
+
+    async fn find(&self, task: &Task) -> Result<Option<Answer>, Trouble> {
+        self.inner.find(task).await
+    }
+}
+
+on_both! {
+    async fn s16_s17_twice_is_once(world: World) {
+        let performers = world.performers();
+        let undisturbed = told(&world, &*performers.stripe, &*performers.mail).await;
+
+        let disturbed_world = World::sqlite().await;
+        let stripe = Twice::new(disturbed_world.sim.performer());
+        let mail = Twice::new(disturbed_world.mailer(workers::mail::Transport::Directory(
+            disturbed_world.mail_directory(),
+        )));
+        let disturbed = told(&disturbed_world, &stripe, &mail).await;
+        // Four sessions, one refund, one session closed, two receipts and a word about the refund.
+        let lost = [&stripe.lost, &mail.lost].map(|lost| lost.lock().unwrap().len());
+        assert_eq!(lost, [6, 3], "the first answer of each effect was lost");
+        assert_eq!(disturbed, undisturbed);
+    }
+}
+
+/// A sale, a duplicate that is given back, one that is called off and one that nobody pays; then all that can
+/// be seen of them, without ids.
+async fn told(world: &World, stripe: &dyn Perform, mail: &dyn Perform) -> Value {
+    let visitor = world.visitor().await;
+    let ids = [
+        world.request_of(visitor).await,
+        world.request_of(visitor).await,
+        world.request().await,
+        world.request().await,
+    ];
+    work_off(world, stripe, mail).await;
+    let session = async |id: CheckoutId| world.checkout(id).await.session_id.unwrap();
+    for id in &ids[..2] {
+        world.sim.pay(&session(*id).await, "paid").await;
+        world.deliver(&world.events().await).await;
+        work_off(world, stripe, mail).await;
+    }
+    let run = world.engine.find_run("checkout", ids[2].0).await.unwrap().unwrap();
+    assert!(world.engine.cancel(workflows::id::RunId(run.id), "r1").await.unwrap());
+    work_off(world, stripe, mail).await;
+    world.sim.pay(&session(ids[3]).await, "expired").await;
+    let performer = world.sim.performer();
+    workers::balance_transactions::import(&world.engine, &performer).await.unwrap();
+    world.deliver(&world.events().await).await;
+    work_off(world, stripe, mail).await;
+    assert_eq!(world.engine.check().await.unwrap(), []);
+    seen(world, &ids).await
+}
+
+/// Until nothing is left, however often the first answer was lost.
+async fn work_off(world: &World, stripe: &dyn Perform, mail: &dyn Perform) {
+    let (slots, stop) = (Slots(NonZeroUsize::new(4).unwrap()), CancellationToken::new());
+    loop {
+        world.engine.sweep().await.unwrap();
+        let mut done = world.engine.drain().await.unwrap();
+        for (queue, performer) in [(Queue::Stripe, stripe), (Queue::Mail, mail)] {
+            done += world.engine.perform_due(queue, performer, slots, &stop).await.unwrap();
+        }
+        done += world.engine.perform_local().await.unwrap();
+        let left = outbox::count_unfinished_any_handle(world.engine.database().read()).await;
+        if done == 0 && left.unwrap().is_empty() {
+            return;
+        }
+        world.pass(1).await;
+    }
+}
+
+async fn seen(world: &World, ids: &[CheckoutId]) -> Value {
+    let db = world.engine.database().read();
+    let mut rows = Vec::new();
+    for id in ids {
+        let row = world.checkout(*id).await;
+        rows.push(json!([row.status, row.reason, row.session_id.is_some(), row.url.is_some()]));
+    }
+    let balances: Vec<_> = ledger::balances_by_kind_any_handle(db)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|row| json!([row.kind, row.account.split(':').next(), row.currency, row.balance]))
+        .collect();
+    let mut mails = Vec::new();
+    for id in ids {
+        for mail in world.effects(*id).await.iter().filter(|effect| effect.kind == "send_mail") {
+            mails.push(format!("{}.eml", EffectId(mail.id)));
+        }
+    }
+    mails.sort();
+    assert_eq!(world.mails(), mails, "one mail for each effect, under its name");
+    let mut summary = world.sim.summary().await;
+    let accounts: Vec<_> = summary["accounts"].as_object().unwrap().values().cloned().collect();
+    let events: Vec<_> =
+        world.sim.list("/v1/events").await.iter().map(|event| text(&event["type"])).collect();
+    summary["counts"].as_object_mut().unwrap().remove("events");
+    json!({
+        "purchases": rows,
+        "ledger": balances,
+        "transactions": ledger::count_any_handle(db).await.unwrap(),
+        "mails": mails.len(),
+        "stripe": { "accounts": accounts, "platform": summary["platform"], "counts": summary["counts"] },
+        "events": events.len(),
+    })
+}

@@ -1,0 +1,179 @@
+//! Mail: what it says and to whom, and that twice is once as far as files and SMTP allow.
+
+use engine::{Perform, Task, Trouble};
+use entities::magic_link;
+use migration::testing::TestDatabase;
+use uuid::Uuid;
+use workers::mail::{MailPerformer, Transport};
+use workflows::{
+    effect::{Answer, Effect, Mail},
+    id::{CheckoutId, MagicLinkId},
+};
+
+use crate::{
+    sim::task,
+    smtp::{Mood, Smtp},
+    world::{World, keys},
+};
+
+async fn world() -> World {
+    World::over(TestDatabase::sqlite().await).await
+}
+
+fn into_files(world: &World) -> MailPerformer {
+    world.mailer(Transport::Directory(world.mail_directory()))
+}
+
+async fn magic_link(world: &World, email: &str) -> (MagicLinkId, Task) {
+    let link = MagicLinkId(Uuid::now_v7());
+    let row = magic_link::MagicLink {
+        id: link.0,
+        email: email.to_owned(),
+        handle_id: None,
+        return_to: None,
+        created_at: 0,
+        expires_at: i64::MAX,
+    };
+    magic_link::insert(world.engine.database().write(), &row).await.unwrap();
+    (link, task(Effect::SendMail(Mail::MagicLink(link))))
+}
+
+/// The mail of an effect, as it was put into its file.
+fn read(world: &World, task: &Task) -> String {
+    let file = world.mail_directory().join(format!("{}.eml", task.id));
+    // Soft line breaks are a matter of the encoding, not of the text.
+    std::fs::read_to_string(file).unwrap().replace("=\r\n", "").replace("=3D", "=")
+}
+
+#[tokio::test]
+async fn a_sign_in_mail_has_a_genuine_link_and_its_code() {
+    let world = world().await;
+    let (link, task) = magic_link(&world, "ada@example.test").await;
+    assert_eq!(into_files(&world).perform(&task).await.unwrap(), Answer::MailSent);
+    let mail = read(&world, &task);
+    assert!(mail.contains("To: ada@example.test\r\n"), "{mail}");
+    assert!(mail.contains("From: Sluice <mail@sluice.test>\r\n"), "{mail}");
+    assert!(mail.contains(&format!("Message-ID: <{}@sluice.test>\r\n", task.id)), "{mail}");
+
+    let (_, after) = mail.split_once("https://sluice.test/v2/visitor/auth/verify?token=").unwrap();
+    let token = after.split_whitespace().next().unwrap();
+    assert_eq!(keys().verify_magic_link_token(token), Some(link));
+    let (_, after) = mail.split_once("asked to sign in: ").unwrap();
+    let code = after.split_whitespace().next().unwrap();
+    assert_eq!(code.len(), 6);
+    assert!(keys().is_magic_link_code(link, code));
+}
+
+#[tokio::test]
+async fn a_receipt_names_what_was_bought_and_for_how_much() {
+    let world = world().await;
+    let checkout = world.request().await;
+    for mail in [Mail::Receipt(checkout), Mail::DuplicateRefunded(checkout)] {
+        let task = task(Effect::SendMail(mail));
+        into_files(&world).perform(&task).await.unwrap();
+        let mail = read(&world, &task);
+        assert!(mail.contains("How to count cents") && mail.contains("10.00 USD"), "{mail}");
+        assert!(mail.contains(&checkout.to_string()), "{mail}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_into_a_file_is_written_once_however_often() {
+    let world = world().await;
+    let (_, task) = magic_link(&world, "ada@example.test").await;
+    let mailer = into_files(&world);
+    for _ in 0..3 {
+        mailer.perform(&task).await.unwrap();
+        assert_eq!(mailer.find(&task).await.unwrap(), Some(Answer::MailSent));
+    }
+    // Two at once, as when a frozen process wakes up after its lease was over.
+    for _ in 0..30 {
+        let (one, two) = tokio::join!(mailer.perform(&task), mailer.perform(&task));
+        assert_eq!((one, two), (Ok(Answer::MailSent), Ok(Answer::MailSent)));
+    }
+    assert_eq!(world.mails(), [format!("{}.eml", task.id)], "one file, and no drafts");
+}
+
+#[tokio::test]
+async fn what_can_never_be_mailed_is_permanent() {
+    let world = world().await;
+    let (_, unmailable) = magic_link(&world, "no address at all").await;
+    let gone = task(Effect::SendMail(Mail::MagicLink(MagicLinkId(Uuid::now_v7()))));
+    let never = task(Effect::SendMail(Mail::Receipt(CheckoutId(Uuid::now_v7()))));
+    for task in [unmailable, gone, never] {
+        let result = into_files(&world).perform(&task).await;
+        assert!(matches!(result, Err(Trouble::Permanent(_))), "{result:?}");
+    }
+    assert!(world.mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_may_be_mended() {
+    let world = world().await;
+    let (_, task) = magic_link(&world, "ada@example.test").await;
+    std::fs::write(world.mail_directory(), "a file where the directory should be").unwrap();
+    let result = into_files(&world).perform(&task).await;
+    assert!(matches!(result, Err(Trouble::Transient { .. })), "{result:?}");
+    std::fs::remove_file(world.mail_directory()).unwrap();
+    into_files(&world).perform(&task).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mail_that_is_sent_again_has_the_same_message_id() {
+    let (world, smtp) = (world().await, Smtp::start().await);
+    let (_, task) = magic_link(&world, "ada@example.test").await;
+    let mailer = world.mailer(Transport::open(&smtp.address).unwrap());
+    smtp.is(Mood::TakesAndHangsUp);
+    let result = mailer.perform(&task).await;
+    assert!(matches!(result, Err(Trouble::Transient { .. })), "{result:?}");
+    smtp.is(Mood::Takes);
+    assert_eq!(mailer.perform(&task).await.unwrap(), Answer::MailSent);
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), 2, "SMTP cannot tell whether the first one was taken");
+    for mail in mails {
+        assert!(mail.contains(&format!("Message-ID: <{}@sluice.test>", task.id)), "{mail}");
+        assert!(mail.contains("To: ada@example.test"), "{mail}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_mail_server_says_decides_about_the_next_try() {
+    let (world, smtp) = (world().await, Smtp::start().await);
+    let (_, task) = magic_link(&world, "ada@example.test").await;
+    let mailer = world.mailer(Transport::open(&smtp.address).unwrap());
+    for mood in [Mood::HangsUp, Mood::IsBusy, Mood::Refuses] {
+        smtp.is(mood);
+        let result = mailer.perform(&task).await;
+        match (mood, result) {
+            (Mood::Refuses, Err(Trouble::Permanent(failure))) => {
+                assert_eq!(failure.code, "mail_refused");
+                assert!(failure.message.contains("no such mailbox"), "{failure:?}");
+            }
+            (Mood::HangsUp | Mood::IsBusy, Err(Trouble::Transient { .. })) => {}
+            (mood, result) => panic!("{mood:?}: {result:?}"),
+        }
+    }
+    smtp.is(Mood::Takes);
+    assert_eq!(mailer.perform(&task).await.unwrap(), Answer::MailSent);
+    assert_eq!(smtp.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_at_the_mail_servers_address_may_be_there_later() {
+    let world = world().await;
+    let (_, task) = magic_link(&world, "ada@example.test").await;
+    let mailer = world.mailer(Transport::open("smtp://127.0.0.1:9").unwrap());
+    let result = mailer.perform(&task).await;
+    assert!(matches!(result, Err(Trouble::Transient { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_address_for_mail_is_a_directory_or_a_server() {
+    for address in ["file:///tmp/mail", "smtp://user:secret@mail.test:587", "smtps://mail.test"] {
+        assert!(Transport::open(address).is_ok(), "{address}");
+    }
+    let Err(error) = Transport::open("http://user:secret@mail.test") else {
+        panic!("it was taken")
+    };
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
