@@ -41,7 +41,11 @@ async fn every_cent_survives_killed_processes_an_emptied_redis_and_a_bad_stripe(
     installation.start("worker-1", &["worker"]);
     installation.start("worker-2", &["worker"]);
     let sales = std::env::var(SALES_VARIABLE).ok().and_then(|text| text.parse().ok());
-    let victims = Victims { killed: &["api", "worker-1", "worker-2"], frozen: Some("worker-2") };
+    let victims = Victims {
+        killed: &["api", "worker-1", "worker-2"],
+        frozen: Some("worker-2"),
+        pause_ms: [1_000, 3_000],
+    };
     survive(installation, sales.unwrap_or(SALES), victims).await;
 }
 
@@ -50,7 +54,7 @@ async fn every_cent_survives_in_one_process_on_sqlite_that_is_killed() {
     let mut installation = Installation::together().await;
     installation.start_simulator().await;
     installation.start("serve", &["serve"]);
-    let victims = Victims { killed: &["serve"], frozen: None };
+    let victims = Victims { killed: &["serve"], frozen: None, pause_ms: [1_000, 2_500] };
     survive(installation, SALES_ON_SQLITE, victims).await;
 }
 
@@ -59,6 +63,8 @@ async fn every_cent_survives_in_one_process_on_sqlite_that_is_killed() {
 struct Victims {
     killed: &'static [&'static str],
     frozen: Option<&'static str>,
+    /// How long they are left alone in between.
+    pause_ms: [u64; 2],
 }
 
 fn faults() -> Value {
@@ -82,6 +88,7 @@ async fn survive(installation: Installation, sales: usize, victims: Victims) {
 
     installation.set_faults(&faults()).await;
     let installation = Arc::new(installation);
+    let _witness = Witness(installation.clone());
     let stop = CancellationToken::new();
     let havoc = tokio::spawn(havoc(installation.clone(), victims, rng.random(), stop.clone()));
     for n in 0..BY_MAIL.min(sales) {
@@ -113,6 +120,17 @@ async fn survive(installation: Installation, sales: usize, victims: Victims) {
     expect_access(&installation).await;
     expect_receipts(&installation).await;
     clock.lap("checked");
+}
+
+/// Shows what the processes said if the test fails.
+struct Witness(Arc<Installation>);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.show_logs();
+        }
+    }
 }
 
 /// What a visitor does.
@@ -240,9 +258,11 @@ async fn havoc(
     let (mut kills, mut emptied, mut frozen) = (0, 0, 0);
     let mut turns = 0;
     while !stop.is_cancelled() {
-        let pause = Duration::from_millis(rng.random_range(1_000..3_000) / victims.killed.len().min(2) as u64);
-        tokio::time::sleep(pause).await;
+        let [from, to] = victims.pause_ms;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(from..to))).await;
         turns += 1;
+        // Else every call that Stripe answers with a stored 500 costs a minute.
+        installation.let_retries_come_due(10).await;
         let name = victims.killed[turns % victims.killed.len()];
         if turns == 7
             && let Some(name) = victims.frozen

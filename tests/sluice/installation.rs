@@ -283,6 +283,15 @@ impl Installation {
         }
     }
 
+    /// The last of what each process has said.
+    pub fn show_logs(&self) {
+        self.with(|processes| {
+            for process in processes.values() {
+                eprintln!("{}", process.tail());
+            }
+        });
+    }
+
     /// `sluice check` and `sluice replay`, as an operator runs them.
     pub fn check(&self) {
         let checked = run(&self.environment, &["check"]);
@@ -296,11 +305,7 @@ impl Installation {
 impl Drop for Installation {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.with(|processes| {
-                for process in processes.values() {
-                    eprintln!("{}", process.tail());
-                }
-            });
+            self.show_logs();
         }
         self.with(BTreeMap::clear);
     }
