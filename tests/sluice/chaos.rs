@@ -272,8 +272,11 @@ async fn havoc(
         } else if let Some(pid) = installation.kill(name) {
             kills += 1;
             // Otherwise they last their minute, as in life.
-            if rng.random_bool(0.7) {
+            if rng.random_bool(0.85) {
                 installation.let_leases_run_out(pid).await;
+            }
+            if name != "worker-1" && name != "worker-2" && rng.random_bool(0.7) {
+                installation.let_requests_run_out().await;
             }
             installation.restart(name);
         }

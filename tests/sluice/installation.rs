@@ -224,6 +224,11 @@ impl Installation {
         self.execute(&sql).await;
     }
 
+    /// Stands in for the time passing for which the API's dead process holds the keys of its requests.
+    pub async fn let_requests_run_out(&self) {
+        self.execute("UPDATE idempotency SET locked_until = 0 WHERE status IS NULL").await;
+    }
+
     /// Stands in for the half day passing in which payment pages close. Nothing may be running.
     pub async fn let_half_a_day_pass(&self) {
         let body = json!({ "advance_seconds": 12 * 3_600 + 600 });
@@ -231,7 +236,7 @@ impl Installation {
         self.execute("UPDATE run SET wake_at = 1 WHERE wake_at IS NOT NULL").await;
         self.execute("UPDATE outbox SET lease_until = 0 WHERE status = 'LEASED'").await;
         self.let_retries_come_due(70).await;
-        self.execute("UPDATE idempotency SET locked_until = 0 WHERE status IS NULL").await;
+        self.let_requests_run_out().await;
     }
 
     /// What is not finished, if anything: a line for each kind of it.
