@@ -199,7 +199,7 @@ impl Checkouts {
                 Ok(answer.into())
             }
             Err(problem) => {
-                pending.forget(app).await?;
+                pending.give_up(app, &problem).await?;
                 Err(problem.into())
             }
         }

@@ -33,7 +33,7 @@ use crate::{
     config::App,
     connect_status::ConnectState,
     handle::owned,
-    idempotency::{Begun, Pending, Ticket, Write, Writer},
+    idempotency::{Begun, Ticket, Write, Writer},
     moment::{maybe_moment, moment},
     origin::destination,
     problem::{Problem, Refused, refusals},
@@ -158,14 +158,11 @@ async fn carry_out(
             pending.answer(app, &Answer { body, ..answer.clone() }).await?;
             Ok(answer)
         }
-        Err(problem) => Err(give_up(app, pending, problem).await?),
+        Err(problem) => {
+            pending.give_up(app, &problem).await?;
+            Err(problem)
+        }
     }
-}
-
-/// The wish came to nothing: the same key may be used for another try.
-async fn give_up(app: &App, pending: Pending, problem: Problem) -> Result<Problem, Problem> {
-    pending.forget(app).await?;
-    Ok(problem)
 }
 
 /// Waits until the message was heard and the link is there, or will not be.

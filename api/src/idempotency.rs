@@ -23,8 +23,9 @@ use crate::{
 
 /// How long an answer is kept, in milliseconds.
 const KEPT: i64 = Timestamp::DAY;
-/// How long a write without an answer is taken to be running, in milliseconds.
-const RUNNING: i64 = Timestamp::MINUTE;
+/// How long a write without an answer is taken to be running, in milliseconds: twice as long as the longest
+/// wait for a run. Then its process died, and a repetition goes on where it was.
+const RUNNING: i64 = 20 * Timestamp::SECOND;
 /// How long a key may be.
 const LONGEST_KEY: usize = 255;
 
@@ -200,10 +201,14 @@ impl Pending {
         self.0.store(app.engine.database().write(), answer).await
     }
 
-    /// Forgets the key: the write came to nothing and may be tried again.
-    pub async fn forget(&self, app: &App) -> Result<(), Problem> {
-        if let Some(key) = &self.0.key {
-            idempotency::delete(app.engine.database().write(), &self.0.caller, key).await?;
+    /// Gives the key back: the write came to nothing and may be tried again. Where only the waiting for it
+    /// failed, it did not: then a repetition takes it up.
+    pub async fn give_up(&self, app: &App, problem: &Problem) -> Result<(), Problem> {
+        let Some(key) = &self.0.key else { return Ok(()) };
+        let (db, caller) = (app.engine.database().write(), &self.0.caller);
+        match problem.code {
+            Code::Unavailable | Code::Internal => idempotency::unlock(db, caller, key).await?,
+            _ => idempotency::delete(db, caller, key).await?,
         }
         Ok(())
     }

@@ -91,6 +91,13 @@ pub async fn answer(
     execute(db, sql, values).await.map(drop)
 }
 
+/// Lets a write that was left unanswered be taken up at once.
+pub async fn unlock(db: &impl ConnectionTrait, caller: &str, key: &str) -> Result<(), DbErr> {
+    let sql = "UPDATE idempotency SET locked_until = 0 \
+               WHERE caller = $1 AND key = $2 AND status IS NULL";
+    execute(db, sql, vec![caller.into(), key.into()]).await.map(drop)
+}
+
 /// Forgets a key whose write came to nothing, so that it can be tried again.
 pub async fn delete(db: &impl ConnectionTrait, caller: &str, key: &str) -> Result<(), DbErr> {
     let sql = "DELETE FROM idempotency WHERE caller = $1 AND key = $2 AND status IS NULL";

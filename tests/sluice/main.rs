@@ -1,0 +1,17 @@
+//! The whole service: real processes, killed, frozen, cut off and started again, and what must hold after.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod client;
+mod installation;
+mod process;
+mod servers;
+mod shop;
+mod truth;
+
+mod arrows;
+mod bounded_redis;
+mod chaos;
+mod command_line;
+mod kill;
+mod outages;
