@@ -68,7 +68,7 @@ async fn insert(installation: &Installation, orders: &[Order]) {
     let now = engine.clock().local_millis();
     let expires_at = Timestamp::from_millis(now + 12 * Timestamp::HOUR);
     let transaction = db.begin().await.unwrap();
-    let runs: Vec<_> = orders.iter().map(|order| new_run(order)).collect();
+    let runs: Vec<_> = orders.iter().map(new_run).collect();
     run::insert_missing(&transaction, engine.clock(), &runs).await.unwrap();
     let stepped: Vec<_> = orders.iter().map(|order| waiting(order, expires_at, now)).collect();
     run::save(&transaction, &stepped).await.unwrap();
@@ -191,6 +191,6 @@ pub async fn event_template() -> Template {
     let listed =
         client.get(format!("{}/v1/events?type=checkout.session.completed", simulator.url()));
     let listed: Value = listed.bearer_auth("sk_test_x").send().await.unwrap().json().await.unwrap();
-    simulator.shutdown().await;
+    simulator.shutdown().await.unwrap();
     Template(listed["data"][0].clone())
 }

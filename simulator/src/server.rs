@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use poem::listener::TcpAcceptor;
-use poem::{EndpointExt, Route, Server};
+use poem::{Endpoint, EndpointExt, Route, Server};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::info;
@@ -16,7 +16,7 @@ use crate::config::{Endpoints, SimulatorConfig, SimulatorError};
 use crate::control;
 use crate::faults::{Faults, Luck};
 use crate::pages;
-use crate::shared::Shared;
+use crate::shared::{Keeps, Shared};
 use crate::state::State;
 use crate::state_file;
 use crate::webhook_endpoint::{self, Audience};
@@ -58,7 +58,11 @@ impl Simulator {
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
-        let shared = Arc::new(Shared::new(state, http));
+        let keeps = match &config.state_file {
+            Some(_) => Keeps::StateFile,
+            None => Keeps::Nothing,
+        };
+        let shared = Arc::new(Shared::new(state, http, keeps));
         shared.work(|state| {
             for (audience, endpoint) in [
                 (Audience::Platform, config.platform_endpoint),
@@ -167,6 +171,7 @@ impl Drop for Running {
 }
 
 async fn serve(acceptor: TcpAcceptor, shared: Arc<Shared>) -> std::io::Result<()> {
+    let keeping = Arc::clone(&shared);
     let app = Route::new()
         .nest("/_sim", control::routes())
         .nest("/c", pages::checkout_routes())
@@ -176,6 +181,14 @@ async fn serve(acceptor: TcpAcceptor, shared: Arc<Shared>) -> std::io::Result<()
         .at("/*path", api::serve)
         .data(Arc::clone(&shared))
         .map_to_response()
+        .around(move |endpoint, request| {
+            let keeping = Arc::clone(&keeping);
+            async move {
+                let response = endpoint.call(request).await;
+                keeping.kept().await;
+                response
+            }
+        })
         .boxed();
     let stopped = async move { shared.stopped().await };
     Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(app, stopped, Some(GRACE)).await

@@ -1,18 +1,15 @@
-//! The state on disk: one JSON file, replaced as a whole, a moment after each change.
+//! The state on disk: one JSON file, replaced as a whole after each change and before anybody hears of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::error;
 
 use crate::config::SimulatorError;
 use crate::shared::Shared;
 use crate::state::State;
-
-/// Changes that come within this time are written together.
-const DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// Reads the state. None: there is no file yet.
 pub(crate) fn load(path: &Path) -> Result<Option<State>, SimulatorError> {
@@ -40,18 +37,23 @@ pub(crate) async fn save(shared: &Arc<Shared>, path: &Path) -> Result<(), Simula
     tokio::fs::rename(&beside, path).await.map_err(|source| file_error(path, source))
 }
 
-/// Writes the state after changes, until the simulator stops.
+/// Writes the state after changes, until the simulator stops. Changes that come while it is written are
+/// written together, and no more than half of the time goes into writing.
 pub(crate) async fn keep(shared: Arc<Shared>, path: PathBuf) {
+    let mut changes = shared.changes.subscribe();
     loop {
         tokio::select! {
-            () = shared.changed.notified() => {}
+            // An error means that the sender is gone, which it is not: it is in `shared`.
+            _ = changes.changed() => {}
             () = shared.stopped() => return,
         }
-        shared.sleep(DEBOUNCE).await;
+        let (so_far, began) = (*changes.borrow_and_update(), Instant::now());
         if let Err(error) = save(&shared, &path).await {
             let error: &dyn std::error::Error = &error;
             error!(error, "the simulator cannot keep its state");
         }
+        shared.kept.send_replace(so_far);
+        shared.sleep(began.elapsed()).await;
     }
 }
 

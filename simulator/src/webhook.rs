@@ -56,6 +56,7 @@ async fn deliver(shared: &Arc<Shared>, number: u64) {
         return;
     };
     hold(shared, &delivery).await;
+    shared.kept().await;
     let mut pause = FIRST_PAUSE;
     while let Some(attempt) = shared.look(|state| prepare(state, number)) {
         let acknowledged = send(shared, &delivery, attempt).await;

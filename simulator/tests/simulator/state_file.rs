@@ -39,6 +39,23 @@ async fn a_restart_forgets_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_answered_is_in_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let config = SimulatorConfig { state_file: Some(path.clone()), ..SimulatorConfig::default() };
+    let sim = Sim::start_with(config).await;
+    for n in 0..20 {
+        let form = format!("email=buyer-{n}@b.test");
+        let customer = sim.post("/v1/customers", &form).await.ok();
+        let kept = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            kept.contains(&text(&customer["id"])),
+            "a killed simulator would forget {customer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn webhooks_on_their_way_are_delivered_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let inbox = Inbox::open().await;

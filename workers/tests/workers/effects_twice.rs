@@ -96,7 +96,7 @@ async fn told(world: &World, stripe: &dyn Perform, mail: &dyn Perform) -> Value 
 async fn work_off(world: &World, stripe: &dyn Perform, mail: &dyn Perform) {
     let (slots, stop) = (Slots(NonZeroUsize::new(4).unwrap()), CancellationToken::new());
     loop {
-        world.engine.sweep().await.unwrap();
+        world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
         let mut done = world.engine.drain().await.unwrap();
         for (queue, performer) in [(Queue::Stripe, stripe), (Queue::Mail, mail)] {
             done += world.engine.perform_due(queue, performer, slots, &stop).await.unwrap();

@@ -339,8 +339,13 @@ impl World {
     /// Waits until nothing is left to do, and every invariant holds.
     pub async fn comes_to_rest(&self) {
         until_so("nothing is left to do, and every invariant holds", LONG, async || {
-            let rolled_up =
-                entities::rollup_queue::handles(self.engine.database().read(), 1).await.unwrap();
+            let rolled_up = entities::rollup_queue::handles(
+                self.engine.database().read(),
+                uuid::Uuid::nil(),
+                1,
+            )
+            .await
+            .unwrap();
             rolled_up.is_empty() && self.engine.check().await.unwrap().is_empty()
         })
         .await;
