@@ -16,7 +16,8 @@ const ENTRIES: usize = 512;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_no_larger_after_thousands_of_webhooks() {
-    let Some(installation) = Installation::apart().await else { return };
+    let Some(mut installation) = Installation::apart().await else { return };
+    installation.start_simulator().await;
     installation.start("api", &["api"]);
     installation.start("worker", &["worker"]);
     installation.wait_until_ready().await;
@@ -58,7 +59,8 @@ async fn post(http: &reqwest::Client, url: &str, n: usize) {
     })
     .to_string();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let signature = simulator::sign("whsec_simulator_connect", &body, now.as_secs().cast_signed());
+    let signature =
+        simulator::sign("whsec_simulator_connect", &body, now.as_secs().cast_signed());
     let request = http.post(url).header("content-type", "application/json");
     let sent = request.header("stripe-signature", signature).body(body).send().await.unwrap();
     assert_eq!(sent.status(), 200, "{:?}", sent.text().await);

@@ -224,9 +224,7 @@ async fn buy(
     }
     let steps: &[Value] = match manner {
         Manner::Pays | Manner::PaysTwice => &[json!({ "outcome": "paid" })],
-        Manner::PaysOnSecondTry => {
-            &[json!({ "outcome": "declined" }), json!({ "outcome": "paid" })]
-        }
+        Manner::PaysOnSecondTry => &[json!({ "outcome": "declined" }), json!({ "outcome": "paid" })],
         Manner::PaysSlowly => {
             &[json!({ "outcome": "delayed" }), json!({ "outcome": "delayed_succeeds" })]
         }
@@ -235,7 +233,7 @@ async fn buy(
         }
         // A whole unit more or less, so that every currency takes it.
         Manner::PaysAnotherAmount => {
-            let amount = if n.is_multiple_of(2) { page.price + 100 } else { page.price - 100 };
+            let amount = if n % 2 == 0 { page.price + 100 } else { page.price - 100 };
             &[json!({ "outcome": "paid", "amount": amount })]
         }
         Manner::NeverPays => &[],
@@ -313,11 +311,8 @@ struct Row {
 async fn expect_outcomes(installation: &Installation, sold: &[Sale]) {
     let rows: Vec<Row> = installation.rows("SELECT id, status, reason FROM checkout").await;
     let known: HashSet<_> = sold.iter().flat_map(|sale| &sale.checkouts).map(|c| &c.id).collect();
-    let stray: Vec<_> = rows
-        .iter()
-        .map(|row| CheckoutId(row.id).to_string())
-        .filter(|id| !known.contains(id))
-        .collect();
+    let stray: Vec<_> =
+        rows.iter().map(|row| CheckoutId(row.id).to_string()).filter(|id| !known.contains(id)).collect();
     assert!(stray.is_empty(), "purchases that no visitor knows of: {stray:?}");
     let by_id: BTreeMap<_, _> =
         rows.iter().map(|row| (CheckoutId(row.id).to_string(), row)).collect();

@@ -19,6 +19,7 @@ const SOON: Duration = Duration::from_secs(60);
 const GRACE: (&str, Duration) = ("5", Duration::from_secs(15));
 /// Nobody listens there.
 const NOWHERE: &str = "redis://127.0.0.1:9";
+const NO_STRIPE: &str = "http://127.0.0.1:9";
 
 /// Settings that would do for any of the processes, over a file.
 fn settings(directory: &Path) -> Environment {
@@ -27,6 +28,7 @@ fn settings(directory: &Path) -> Environment {
     vec![
         ("DATABASE_URL", format!("sqlite://{}", data.join("sluice.db").display())),
         ("REDIS_URL", NOWHERE.to_owned()),
+        ("STRIPE_API_BASE", NO_STRIPE.to_owned()),
         ("SLUICE_DATA_DIR", data.display().to_string()),
         ("SLUICE_BIND", free_address().to_string()),
         ("SLUICE_SIMULATOR_BIND", free_address().to_string()),
@@ -137,6 +139,9 @@ async fn what_is_missing_is_named() {
             let missing = with(&environment, variable, None);
             refuses_naming(&missing, &[command], &[variable, "is not set"]).await;
         }
+        // Neither Stripe nor a simulator: nobody starts that by oversight.
+        let missing = with(&environment, "STRIPE_API_BASE", None);
+        refuses_naming(&missing, &[command], &["STRIPE_SECRET_KEY", "is not set"]).await;
         let live = with(&environment, "STRIPE_SECRET_KEY", Some("sk_live_of_the_tests"));
         refuses_naming(&live, &[command], &["SLUICE_SECRET", "is not set"]).await;
     }
@@ -233,8 +238,8 @@ async fn s50_a_release_that_cannot_read_a_run_refuses_to_start() {
     let url = format!("sqlite://{}", installation.data().join("sluice.db").display());
     let environment = with(&installation.environment, "DATABASE_URL", Some(&url));
     let environment = with(&environment, "REDIS_URL", Some(NOWHERE));
+    let environment = with(&environment, "STRIPE_API_BASE", Some(NO_STRIPE));
     for command in ["worker", "serve"] {
-        refuses_naming(&environment, &[command], &[&id.to_string(), "cannot read", "Haggling"])
-            .await;
+        refuses_naming(&environment, &[command], &[&id.to_string(), "cannot read", "Haggling"]).await;
     }
 }

@@ -14,7 +14,7 @@ use entities::{
     database::PoolSize,
     statement::{Number, execute, query, query_one},
 };
-use sea_orm::FromQueryResult;
+use sea_orm::{DbErr, FromQueryResult};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -27,6 +27,9 @@ use crate::{
 pub const SECRET: &str = "a-secret-of-the-tests";
 /// How long a process may take to start on a machine that does much else.
 const START: Duration = Duration::from_secs(60);
+
+/// Of the tests themselves.
+const CONNECTIONS: u32 = 4;
 
 /// How the database is found.
 #[derive(Clone, Copy)]
@@ -97,7 +100,7 @@ impl Installation {
             Some((_, url)) => url.clone(),
             None => format!("sqlite://{}", data.join("sluice.db").display()),
         };
-        let database = Database::open(&url, PoolSize(4)).await.expect("the database");
+        let database = Database::open(&url, PoolSize(CONNECTIONS)).await.expect("the database");
         let processes = Mutex::default();
         let (redis, postgres) = (None, None);
         Self { processes, database, api, simulator, environment, redis, postgres, directory }
@@ -199,6 +202,11 @@ impl Installation {
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// A bearer token, as a developer gets one.
     pub fn token(&self, subject: &str) -> Caller {
         let minted = run(&self.environment, &["token", "--sub", subject]);
@@ -208,17 +216,18 @@ impl Installation {
 
     /// Runs a statement and says how many rows it touched.
     pub async fn execute(&self, sql: &str) -> u64 {
-        execute(self.database.write(), sql, vec![]).await.expect("a statement")
+        patiently(sql, || execute(self.database.write(), sql, vec![])).await
     }
 
     /// The single number of a query.
     pub async fn number(&self, sql: &str) -> i64 {
-        let row: Option<Number> = query_one(self.database.read(), sql, vec![]).await.expect(sql);
+        let read = || query_one(self.database.read(), sql, vec![]);
+        let row: Option<Number> = patiently(sql, read).await;
         row.expect("a row").number
     }
 
     pub async fn rows<T: FromQueryResult>(&self, sql: &str) -> Vec<T> {
-        query(self.database.read(), sql, vec![]).await.expect("rows")
+        patiently(sql, || query(self.database.read(), sql, vec![])).await
     }
 
     /// Stands in for so many seconds passing, for calls that wait to be tried again.
@@ -273,8 +282,7 @@ impl Installation {
                    GROUP BY workflow, state_name \
                    UNION ALL SELECT 'timers ' || CAST(count(*) AS TEXT) FROM run WHERE wake_at = 1 \
                    HAVING count(*) > 0";
-        let mut lines: Vec<_> =
-            self.rows::<Row>(sql).await.into_iter().map(|row| row.what).collect();
+        let mut lines: Vec<_> = self.rows::<Row>(sql).await.into_iter().map(|row| row.what).collect();
         let summary = self.summary().await;
         if summary["counts"]["webhooks_pending"] != 0 {
             lines.push(format!("webhooks {}", summary["counts"]["webhooks_pending"]));
@@ -322,6 +330,19 @@ impl Installation {
         let replayed = run(&self.environment, &["replay"]);
         assert!(replayed.status.success(), "sluice replay:\n{}", said(&replayed));
     }
+}
+
+/// The tests' own connections are cut as well, each once.
+async fn patiently<T, F>(sql: &str, mut run: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
+    for _ in 0..CONNECTIONS {
+        if let Ok(done) = run().await {
+            return done;
+        }
+    }
+    run().await.expect(sql)
 }
 
 impl Drop for Installation {

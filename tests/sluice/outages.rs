@@ -14,6 +14,17 @@ use crate::{
 
 const SALES: usize = 24;
 
+/// Shows what the processes said if the test fails.
+struct Witness(Arc<Installation>);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.show_logs();
+        }
+    }
+}
+
 async fn open(mut installation: Installation) -> (Arc<Installation>, Shop) {
     installation.start_simulator().await;
     installation.start("api", &["api"]);
