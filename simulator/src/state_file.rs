@@ -41,6 +41,8 @@ pub(crate) async fn save(shared: &Arc<Shared>, path: &Path) -> Result<(), Simula
 /// written together, and no more than half of the time goes into writing.
 pub(crate) async fn keep(shared: Arc<Shared>, path: PathBuf) {
     let mut changes = shared.changes.subscribe();
+    // What changed before this task began is to be kept, too.
+    changes.mark_changed();
     loop {
         tokio::select! {
             // An error means that the sender is gone, which it is not: it is in `shared`.

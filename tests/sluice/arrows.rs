@@ -11,10 +11,7 @@ use serde_json::Value;
 
 /// What each crate may depend on within the workspace.
 const ARROWS: &[(&str, &[&str])] = &[
-    (
-        "sluice",
-        &["api", "engine", "entities", "migration", "simulator", "workers", "workflows"],
-    ),
+    ("sluice", &["api", "engine", "entities", "migration", "simulator", "workers", "workflows"]),
     ("api", &["engine", "entities", "workflows"]),
     ("workers", &["engine", "entities", "workflows"]),
     ("engine", &["entities", "workflows"]),
@@ -25,7 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure crate must not know, however indirectly: no runtime, no database, no network.
-const NOT_PURE: &[&str] = &["tokio", "sea-orm", "sqlx", "sqlx-core", "reqwest", "hyper", "poem", "redis"];
+const NOT_PURE: &[&str] =
+    &["tokio", "sea-orm", "sqlx", "sqlx-core", "reqwest", "hyper", "poem", "redis"];
 
 /// Files in which addresses of somebody's own machine have no place.
 const READ_BY_OTHERS: &[&str] = &["rs", "md", "toml", "yml", "yaml", "html", "txt"];
@@ -81,8 +79,18 @@ fn arrows_point_down_only() {
 
 #[test]
 fn workflows_are_pure() {
-    let tree = cargo(&["tree", "--package", "workflows", "--edges", "normal", "--offline", "--prefix", "none"]);
-    let known: BTreeSet<_> = tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let tree = cargo(&[
+        "tree",
+        "--package",
+        "workflows",
+        "--edges",
+        "normal",
+        "--offline",
+        "--prefix",
+        "none",
+    ]);
+    let known: BTreeSet<_> =
+        tree.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let impure: Vec<_> = NOT_PURE.iter().filter(|name| known.contains(*name)).collect();
     assert!(impure.is_empty(), "workflows know {impure:?}");
 }

@@ -59,8 +59,7 @@ async fn post(http: &reqwest::Client, url: &str, n: usize) {
     })
     .to_string();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let signature =
-        simulator::sign("whsec_simulator_connect", &body, now.as_secs().cast_signed());
+    let signature = simulator::sign("whsec_simulator_connect", &body, now.as_secs().cast_signed());
     let request = http.post(url).header("content-type", "application/json");
     let sent = request.header("stripe-signature", signature).body(body).send().await.unwrap();
     assert_eq!(sent.status(), 200, "{:?}", sent.text().await);

@@ -224,7 +224,9 @@ async fn buy(
     }
     let steps: &[Value] = match manner {
         Manner::Pays | Manner::PaysTwice => &[json!({ "outcome": "paid" })],
-        Manner::PaysOnSecondTry => &[json!({ "outcome": "declined" }), json!({ "outcome": "paid" })],
+        Manner::PaysOnSecondTry => {
+            &[json!({ "outcome": "declined" }), json!({ "outcome": "paid" })]
+        }
         Manner::PaysSlowly => {
             &[json!({ "outcome": "delayed" }), json!({ "outcome": "delayed_succeeds" })]
         }
@@ -311,8 +313,11 @@ struct Row {
 async fn expect_outcomes(installation: &Installation, sold: &[Sale]) {
     let rows: Vec<Row> = installation.rows("SELECT id, status, reason FROM checkout").await;
     let known: HashSet<_> = sold.iter().flat_map(|sale| &sale.checkouts).map(|c| &c.id).collect();
-    let stray: Vec<_> =
-        rows.iter().map(|row| CheckoutId(row.id).to_string()).filter(|id| !known.contains(id)).collect();
+    let stray: Vec<_> = rows
+        .iter()
+        .map(|row| CheckoutId(row.id).to_string())
+        .filter(|id| !known.contains(id))
+        .collect();
     assert!(stray.is_empty(), "purchases that no visitor knows of: {stray:?}");
     let by_id: BTreeMap<_, _> =
         rows.iter().map(|row| (CheckoutId(row.id).to_string(), row)).collect();

@@ -116,7 +116,10 @@ impl Client {
         loop {
             let last = match self.ask(caller, method.clone(), path, key, body).await {
                 Ok(answer) if answer.is_passing() => {
-                    assert!(answer.retry_after.is_some(), "{method} {path}: until when? {answer:?}");
+                    assert!(
+                        answer.retry_after.is_some(),
+                        "{method} {path}: until when? {answer:?}"
+                    );
                     let seconds = answer.retry_after.unwrap_or(1).min(LONGEST_WAIT);
                     tokio::time::sleep(Duration::from_secs(seconds)).await;
                     format!("{answer:?}")
@@ -170,13 +173,13 @@ impl Client {
         key: &str,
     ) -> Result<Checkout, String> {
         let path = format!("/v2/public/pages/{page}/checkout");
-        let answer =
-            self.settle(visitor, Method::POST, &path, Some(key), Some(&json!({}))).await;
+        let answer = self.settle(visitor, Method::POST, &path, Some(key), Some(&json!({}))).await;
         let view = match answer.status {
             200 => answer.json,
             202 => {
                 let at = answer.location.expect("where to look");
-                let opened = |view: &Value| view["sessionId"].is_string() || view["status"] != "OPEN";
+                let opened =
+                    |view: &Value| view["sessionId"].is_string() || view["status"] != "OPEN";
                 self.get_until(visitor, &at, opened).await
             }
             _ => return Err(answer.code().to_owned()),

@@ -282,7 +282,8 @@ impl Installation {
                    GROUP BY workflow, state_name \
                    UNION ALL SELECT 'timers ' || CAST(count(*) AS TEXT) FROM run WHERE wake_at = 1 \
                    HAVING count(*) > 0";
-        let mut lines: Vec<_> = self.rows::<Row>(sql).await.into_iter().map(|row| row.what).collect();
+        let mut lines: Vec<_> =
+            self.rows::<Row>(sql).await.into_iter().map(|row| row.what).collect();
         let summary = self.summary().await;
         if summary["counts"]["webhooks_pending"] != 0 {
             lines.push(format!("webhooks {}", summary["counts"]["webhooks_pending"]));

@@ -57,7 +57,8 @@ impl Postgres {
         let sql = "SELECT count(pg_terminate_backend(pid)) AS number FROM pg_stat_activity \
                    WHERE datname = $1 AND pid <> pg_backend_pid()";
         let values = vec![self.name.as_str().into()];
-        let cut = entities::statement::query_one(admin.write(), sql, values).await.expect("a count");
+        let cut =
+            entities::statement::query_one(admin.write(), sql, values).await.expect("a count");
         admin.close().await.expect("closing");
         cut.map_or(0, |cut: entities::statement::Number| cut.number)
     }

@@ -66,7 +66,8 @@ fn stripe(summary: &Value) -> Books {
     let mut books = Books::new();
     for (account, currencies) in summary["accounts"].as_object().expect("accounts") {
         for (currency, totals) in currencies.as_object().expect("currencies") {
-            let number = |pointer: &str| totals.pointer(pointer).and_then(Value::as_i64).expect(pointer);
+            let number =
+                |pointer: &str| totals.pointer(pointer).and_then(Value::as_i64).expect(pointer);
             let totals = Totals {
                 paid: number("/paid"),
                 refunded: number("/refunded"),
@@ -89,8 +90,10 @@ pub async fn expect_same_earnings(installation: &Installation, shop: &Shop) {
         let status = client.get(creator, &path).await;
         let account = status["accountId"].as_str().expect("an account").to_owned();
         for ((_, currency), totals) in books.iter().filter(|((owner, _), _)| *owner == account) {
-            let path = format!("/v2/handles/{handle}/earnings?currency={}", currency.to_uppercase());
-            let earned = client.get_until(creator, &path, |earned| earned["upToDate"] == true).await;
+            let path =
+                format!("/v2/handles/{handle}/earnings?currency={}", currency.to_uppercase());
+            let earned =
+                client.get_until(creator, &path, |earned| earned["upToDate"] == true).await;
             let shown = |field: &str| earned[field].as_i64().expect(field);
             assert_eq!(shown("grossCents"), totals.paid, "{handle} {earned}");
             assert_eq!(shown("refundedCents"), totals.refunded, "{handle} {earned}");
