@@ -65,7 +65,6 @@ pub async fn connect(url: &str) -> Result<ConnectionManager, RedisError> {
 #[derive(Clone)]
 pub struct RedisWakeups {
     noted: Arc<Noted>,
-    own: Option<Bells>,
 }
 
 #[derive(Default)]
@@ -79,21 +78,12 @@ impl RedisWakeups {
     pub fn start(connection: ConnectionManager, stop: CancellationToken) -> Self {
         let noted = Arc::<Noted>::default();
         tokio::spawn(send_noted(connection, noted.clone(), stop));
-        Self { noted, own: None }
-    }
-
-    /// Rings the bells of this process, too, and without delay: for processes that also work, and that
-    /// would hear nothing, not even of their own sweeper, while Redis is gone.
-    pub fn and_ring(self, own: Bells) -> Self {
-        Self { own: Some(own), ..self }
+        Self { noted }
     }
 }
 
 impl Wakeups for RedisWakeups {
     fn wake(&self, work: Work) {
-        if let Some(own) = &self.own {
-            own.ring(work);
-        }
         self.noted.works[position(work)].store(true, Ordering::Release);
         self.noted.any.notify_one();
     }
