@@ -5,9 +5,10 @@ use std::{collections::HashSet, num::NonZeroUsize, sync::Mutex};
 
 use async_trait::async_trait;
 use engine::{Perform, Slots, Task, Trouble};
-use entities::{ledger, outbox};
+use entities::{ledger, outbox, rollup_queue};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use workflows::{
     effect::{Answer, Queue},
     id::{CheckoutId, EffectId},
@@ -96,14 +97,16 @@ async fn told(world: &World, stripe: &dyn Perform, mail: &dyn Perform) -> Value 
 async fn work_off(world: &World, stripe: &dyn Perform, mail: &dyn Perform) {
     let (slots, stop) = (Slots(NonZeroUsize::new(4).unwrap()), CancellationToken::new());
     loop {
-        world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
+        world.engine.sweep(&world.bells).await.unwrap();
         let mut done = world.engine.drain().await.unwrap();
         for (queue, performer) in [(Queue::Stripe, stripe), (Queue::Mail, mail)] {
             done += world.engine.perform_due(queue, performer, slots, &stop).await.unwrap();
         }
         done += world.engine.perform_local().await.unwrap();
-        let left = outbox::count_unfinished_any_handle(world.engine.database().read()).await;
-        if done == 0 && left.unwrap().is_empty() {
+        let db = world.engine.database().read();
+        let left = outbox::count_unfinished_any_handle(db).await.unwrap();
+        let unfolded = rollup_queue::handles(db, Uuid::nil(), 1).await.unwrap();
+        if done == 0 && left.is_empty() && unfolded.is_empty() {
             return;
         }
         world.pass(1).await;

@@ -102,7 +102,6 @@ async fn s46_connections_are_dropped_and_refused_for_a_while() {
     world.reaches(late, "Settled").await;
     until_so("four receipts", LONG, async || world.mails().len() == 4).await;
     workers.shutdown(LONG).await;
-    world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
     assert_eq!(world.sim.count("/v1/checkout/sessions").await, 4);
 }
 

@@ -3,7 +3,9 @@
 use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use engine::{Awaited, Engine, Letter, Slots};
-use entities::{Database, checkout, database::PoolSize, handle, inbox, outbox, page, visitor};
+use entities::{
+    Database, checkout, database::PoolSize, handle, inbox, outbox, page, rollup_queue, visitor,
+};
 use migration::testing::TestDatabase;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -338,15 +340,12 @@ impl World {
 
     /// Waits until nothing is left to do, and every invariant holds.
     pub async fn comes_to_rest(&self) {
+        // A handle is rolled up every five seconds at most.
+        self.pass(6).await;
         until_so("nothing is left to do, and every invariant holds", LONG, async || {
-            let rolled_up = entities::rollup_queue::handles(
-                self.engine.database().read(),
-                uuid::Uuid::nil(),
-                1,
-            )
-            .await
-            .unwrap();
-            rolled_up.is_empty() && self.engine.check().await.unwrap().is_empty()
+            let db = self.engine.database().read();
+            let left = rollup_queue::handles(db, Uuid::nil(), 1).await.unwrap();
+            left.is_empty() && self.engine.check().await.unwrap().is_empty()
         })
         .await;
     }
