@@ -32,7 +32,9 @@ pub async fn open(settings: &Settings, url: &str) -> Result<Database, Fatal> {
         tokio::fs::create_dir_all(&settings.data_dir).await?;
     }
     let size = PoolSize(settings.database_connections.get());
-    Database::open(url, size).await.map_err(|error| format!("the database: {error}").into())
+    Database::open(url, size)
+        .await
+        .map_err(|error| format!("DATABASE_URL cannot be used: {error}").into())
 }
 
 /// An engine with a name of its own.

@@ -11,7 +11,7 @@ mod simulate;
 mod telemetry;
 mod token;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ContextKind};
 use settings::Settings;
 
 /// A durable workflow engine and job backend for money between creators and their audience.
@@ -62,7 +62,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    let CommandLine { command, settings } = CommandLine::parse();
+    let CommandLine { command, settings } = parse();
     let result = match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::all(&settings).await,
         Command::Api => serve::api(&settings).await,
@@ -86,6 +86,23 @@ async fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+/// The command line. What cannot be used is named by its environment variable, too.
+fn parse() -> CommandLine {
+    CommandLine::try_parse().unwrap_or_else(|error| {
+        if let Some(variable) = variable_of(&error) {
+            eprintln!("sluice: {variable} cannot be used:");
+        }
+        error.exit()
+    })
+}
+
+fn variable_of(error: &clap::Error) -> Option<String> {
+    let flag = error.get(ContextKind::InvalidArg)?.to_string();
+    let command = CommandLine::command();
+    let argument = command.get_arguments().find(|argument| argument.to_string() == flag)?;
+    argument.get_env().map(|variable| variable.to_string_lossy().into_owned())
 }
 
 /// What ends the process: for a person, who reads one line.

@@ -75,7 +75,7 @@ impl House {
             tokio::spawn(wakeups.clone().run(bells.clone(), stop.clone()));
             return Ok(assembly::engine(database, Arc::new(wakeups)));
         };
-        let connection = wakeups::redis::connect(url).await?;
+        let connection = redis(url).await?;
         tokio::spawn(wakeups::redis::run(connection.clone(), bells.clone(), stop.clone()));
         let there = RedisWakeups::start(connection, stop.clone());
         let wakeups = HereAndThere { here: bells.clone(), there };
@@ -95,6 +95,12 @@ impl House {
     }
 }
 
+/// A connection to Redis; that it cannot be reached now is no error.
+async fn redis(url: &str) -> Result<wakeups::redis::Connection, Fatal> {
+    let connected = wakeups::redis::connect(url).await;
+    connected.map_err(|error| format!("REDIS_URL cannot be used: {error}").into())
+}
+
 /// The API alone.
 pub async fn api(settings: &Settings) -> Result<(), Fatal> {
     telemetry::log("info");
@@ -103,7 +109,7 @@ pub async fn api(settings: &Settings) -> Result<(), Fatal> {
     let database = assembly::open(settings, &url).await?;
     assembly::require_current_schema(&database).await?;
     let stop = assembly::stop();
-    let connection = wakeups::redis::connect(redis).await?;
+    let connection = self::redis(redis).await?;
     let wakeups = RedisWakeups::start(connection, stop.clone());
     let engine = assembly::engine(database, Arc::new(wakeups));
     let api = Api::start(settings, &engine, telemetry::metrics()?).await?;
@@ -126,7 +132,7 @@ pub async fn worker(settings: &Settings) -> Result<(), Fatal> {
     // What this process makes due, it looks at itself; other processes' wake-ups come by Redis.
     let engine = assembly::engine(database, Arc::new(bells.clone()));
     assembly::require_readable_runs(&engine).await?;
-    let connection = wakeups::redis::connect(redis).await?;
+    let connection = self::redis(redis).await?;
     tokio::spawn(wakeups::redis::run(connection, bells.clone(), stop.clone()));
     let workers = assembly::workers(settings, &engine, bells, "worker")?;
     assembly::warn_of_development_secrets(settings);

@@ -235,7 +235,7 @@ async fn buy(
         }
         // A whole unit more or less, so that every currency takes it.
         Manner::PaysAnotherAmount => {
-            let amount = if n % 2 == 0 { page.price + 100 } else { page.price - 100 };
+            let amount = if n.is_multiple_of(2) { page.price + 100 } else { page.price - 100 };
             &[json!({ "outcome": "paid", "amount": amount })]
         }
         Manner::NeverPays => &[],

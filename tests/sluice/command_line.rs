@@ -36,14 +36,6 @@ fn settings(directory: &Path) -> Environment {
     ]
 }
 
-/// The same for `api` and `worker`, which must know their Stripe, or that a simulator stands in for it.
-fn apart(environment: &Environment) -> Environment {
-    match environment.iter().any(|(name, _)| name.starts_with("STRIPE_")) {
-        true => environment.clone(),
-        false => with(environment, "STRIPE_API_BASE", Some("http://127.0.0.1:9")),
-    }
-}
-
 /// The same, over a current schema.
 fn migrated(directory: &Path) -> Environment {
     let environment = settings(directory);
@@ -63,10 +55,6 @@ fn with(environment: &Environment, variable: &'static str, value: Option<&str>) 
 /// What a command says that must refuse to run.
 async fn refusal(environment: &Environment, arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let environment = match arguments {
-        ["api" | "worker", ..] => &apart(environment),
-        _ => environment,
-    };
     let mut process = Process::start("refusal", sluice(environment, arguments), directory.path());
     let status = process.ended(SOON).await;
     assert!(!status.success(), "{arguments:?} was to refuse\n{}", process.tail());
@@ -219,7 +207,7 @@ async fn serve_and_its_parts_end_when_they_are_asked_to() {
     let environment = migrated(directory.path());
     let started = [("worker", "working"), ("api", "the API is at"), ("simulator", "the simulator")];
     for (command, says) in started {
-        let process = sluice(&apart(&environment), &[command]);
+        let process = sluice(&environment, &[command]);
         let mut process = Process::start(command, process, directory.path());
         let deadline = tokio::time::Instant::now() + SOON;
         while !process.log().contains(says) {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitStatus,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -201,10 +201,6 @@ impl Installation {
 
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
-    }
-
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
     }
 
     /// A bearer token, as a developer gets one.

@@ -78,6 +78,7 @@ async fn expect_order(installation: &Installation, sales: usize) {
 async fn s45_sales_settle_while_redis_is_down_and_after() {
     let Some(installation) = Installation::apart().await else { return };
     let (installation, shop) = open(installation).await;
+    let _witness = Witness(installation.clone());
     let visitors = shop::signed_in(&installation, 3 * SALES).await;
     installation.redis.as_ref().unwrap().lock().await.stop();
     all(sell(&installation, &shop, &visitors[..SALES], "without")).await;
@@ -102,6 +103,7 @@ async fn s45_sales_settle_while_redis_is_down_and_after() {
 async fn s46_sales_settle_while_postgresql_drops_everybody() {
     let Some(installation) = Installation::apart().await else { return };
     let (installation, shop) = open(installation).await;
+    let _witness = Witness(installation.clone());
     let visitors = shop::signed_in(&installation, 2 * SALES).await;
     let selling = sell(&installation, &shop, &visitors, "cut");
     let postgres = installation.postgres.as_ref().unwrap();

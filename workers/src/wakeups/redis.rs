@@ -51,6 +51,9 @@ const STOPPING: Duration = Duration::from_secs(1);
 /// How long the description of a worker whose process was killed stays in Redis, in seconds.
 const DESCRIBED_FOR: i64 = 86_400;
 
+/// A connection that reconnects by itself. Clones share it.
+pub type Connection = ConnectionManager;
+
 /// A connection that reconnects by itself, for as long as it takes.
 pub async fn connect(url: &str) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
