@@ -100,7 +100,8 @@ fn parse() -> CommandLine {
 
 fn variable_of(error: &clap::Error) -> Option<String> {
     let flag = error.get(ContextKind::InvalidArg)?.to_string();
-    let command = CommandLine::command();
+    let mut command = CommandLine::command();
+    command.build();
     let argument = command.get_arguments().find(|argument| argument.to_string() == flag)?;
     argument.get_env().map(|variable| variable.to_string_lossy().into_owned())
 }
