@@ -1,7 +1,7 @@
 //! The database schema, one file per step.
 //!
 //! A step is SQL, written once for both databases: four words stand for the types that differ
-//! (see [`dialect`]). Times are milliseconds since the epoch in UTC, amounts are minor units, JSON is kept
+//! (see `dialect.rs`). Times are milliseconds since the epoch in UTC, amounts are minor units, JSON is kept
 //! as text.
 
 use sea_orm_migration::prelude::*;
