@@ -6,6 +6,7 @@
 //! Tables on the engine's path are written with a few multi-row statements of fixed text ([`rows`]); the
 //! others are plain sea-orm entities.
 
+pub mod audit_log;
 pub mod checkout;
 pub mod connect_account;
 pub mod cursor;

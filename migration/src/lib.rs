@@ -18,6 +18,7 @@ mod m20261120_000005_create_checkout_and_entitlement;
 mod m20261120_000006_create_connect_account;
 mod m20261120_000007_create_ledger_and_earnings;
 mod m20261120_000008_create_operation;
+mod m20261121_000009_create_audit_log;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000006_create_connect_account::Migration),
             Box::new(m20261120_000007_create_ledger_and_earnings::Migration),
             Box::new(m20261120_000008_create_operation::Migration),
+            Box::new(m20261121_000009_create_audit_log::Migration),
         ]
     }
 }
