@@ -8,7 +8,12 @@ use std::{
 };
 
 use engine::{Engine, wake::NoWakeups};
-use entities::{Database, database::PoolSize, queue_control};
+use entities::{
+    Database,
+    database::PoolSize,
+    queue_control,
+    statement::{Number, query_one},
+};
 use sea_orm::ConnectionTrait;
 use workflows::effect::Queue;
 
@@ -117,8 +122,21 @@ impl Installation {
         self.processes.iter().map(|(_, child)| process::peak_megabytes(child.id())).sum()
     }
 
+    async fn wait_until_rolled_up(&self) {
+        for _ in 0..1_200 {
+            let sql = "SELECT count(*) AS number FROM rollup_queue";
+            let queued = query_one::<Number>(self.engine.database().read(), sql, vec![]).await;
+            if queued.unwrap().is_none_or(|queued| queued.number == 0) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the earnings were never rolled up");
+    }
+
     /// Ends the processes as an operator would, and checks the invariants.
     pub async fn stop_and_check(&mut self) {
+        self.wait_until_rolled_up().await;
         for (_, child) in &mut self.processes {
             let pid = child.id().to_string();
             Command::new("kill").args(["-TERM", &pid]).status().unwrap();

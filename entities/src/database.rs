@@ -5,8 +5,13 @@ use std::time::Duration;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    sqlx::{
+        postgres::PgConnectOptions,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
+
+use crate::no_delay;
 
 /// Which of the two databases is meant, where their SQL differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +78,11 @@ impl Database {
             let read = sea_orm::Database::connect(sqlite(url, size.0.clamp(2, 4))).await?;
             return Ok(Self { write, read, dialect: Dialect::Sqlite });
         }
-        let both = sea_orm::Database::connect(postgres(url, size.0)).await?;
+        let port = url
+            .parse::<PgConnectOptions>()
+            .map_err(|error| DbErr::Conn(RuntimeErr::Internal(error.to_string())))?
+            .get_port();
+        let both = sea_orm::Database::connect(postgres(url, size.0, port)).await?;
         Ok(Self { write: both.clone(), read: both, dialect: Dialect::Postgres })
     }
 
@@ -137,7 +146,7 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
 }
 
 /// A process that is stopped in the middle of a transaction holds its runs for ten seconds at most.
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
+fn postgres(url: &str, connections: u32, port: u16) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .sqlx_logging(false)
@@ -145,6 +154,7 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(Duration::from_secs(300))
         .test_before_acquire(false)
+        .map_sqlx_postgres_pool_opts(move |options| no_delay::on_connect(options, port))
         .map_sqlx_postgres_opts(|options| {
             options.application_name("sluice").options([
                 ("idle_in_transaction_session_timeout", "10s"),

@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod inbox;
 pub mod ledger;
 pub mod magic_link;
+mod no_delay;
 pub mod node;
 pub mod operator_case;
 pub mod outbox;
