@@ -4,10 +4,7 @@
 use std::{num::NonZeroUsize, panic::AssertUnwindSafe, time::Duration};
 
 use async_trait::async_trait;
-use entities::{
-    outbox::{self, Held, Lease, Outbox},
-    queue_control,
-};
+use entities::outbox::{self, Held, Lease, Outbox};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use workflows::{
     Timestamp,
@@ -134,9 +131,6 @@ impl Engine {
     async fn claim(&self, queue: Queue, limit: usize) -> Result<Vec<Outbox>, EngineError> {
         let lease = Lease { owner: &self.node, duration: LEASE };
         let (db, name): (_, &str) = (self.database.write(), queue.into());
-        if queue_control::paused(db).await?.iter().any(|paused| paused == name) {
-            return Ok(Vec::new());
-        }
         Ok(outbox::claim(db, &self.clock, name, &lease, limit as u64).await?)
     }
 

@@ -158,8 +158,13 @@ fn postgres(url: &str, connections: u32, port: u16) -> ConnectOptions {
         .map_sqlx_postgres_opts(|options| {
             options.application_name("sluice").options([
                 ("idle_in_transaction_session_timeout", "10s"),
-                // The statements are fixed and touch few rows: plans are made once, and never just-in-time.
+                // The statements are fixed, touch few rows and are written for their indexes: a plan is made
+                // once, never just-in-time, and one that is made while a table is small must not read it as a
+                // whole for ever after. (A bitmap scan never clears what is finished out of a hot index.)
                 ("jit", "off"),
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("enable_bitmapscan", "off"),
             ])
         });
     options

@@ -198,11 +198,11 @@ pub struct Settlement {
 pub async fn unsettled_or_doubly_settled_any_handle(
     db: &impl ConnectionTrait,
 ) -> Result<Vec<Settlement>, DbErr> {
-    let sql = "SELECT c.id AS checkout_id, c.status, count(t.id) AS payments FROM checkout c \
-               LEFT JOIN ledger_transaction t ON t.checkout_id = c.id AND t.kind = 'paid' \
-               GROUP BY c.id, c.status, c.amount HAVING \
-               (c.status IN ('SETTLED', 'REFUNDED') AND c.amount > 0 AND count(t.id) <> 1) \
-               OR (c.status IN ('OPEN', 'PROCESSING', 'EXPIRED', 'FAILED') AND count(t.id) <> 0) \
+    let sql = "SELECT c.id AS checkout_id, c.status, COALESCE(t.payments, 0) AS payments FROM checkout c \
+               LEFT JOIN (SELECT checkout_id, count(*) AS payments FROM ledger_transaction \
+               WHERE kind = 'paid' GROUP BY checkout_id) t ON t.checkout_id = c.id WHERE \
+               (c.status IN ('SETTLED', 'REFUNDED') AND c.amount > 0 AND COALESCE(t.payments, 0) <> 1) \
+               OR (c.status IN ('OPEN', 'PROCESSING', 'EXPIRED', 'FAILED') AND t.payments > 0) \
                ORDER BY c.id LIMIT 100";
     query(db, sql, vec![]).await
 }

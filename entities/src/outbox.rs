@@ -117,7 +117,7 @@ pub struct Lease<'a> {
     pub duration: i64,
 }
 
-/// Leases due effects of a queue, the longest due first.
+/// Leases due effects of a queue, the longest due first. From a paused queue it leases nothing.
 pub async fn claim(
     db: &impl ConnectionTrait,
     clock: &Clock,
@@ -129,7 +129,9 @@ pub async fn claim(
     let now = dialect.now("$1");
     let sql = format!(
         "WITH due AS MATERIALIZED (SELECT id FROM outbox \
-         WHERE queue = $2 AND status = 'PENDING' AND due_at <= {now} ORDER BY due_at LIMIT {limit}{}) \
+         WHERE queue = $2 AND status = 'PENDING' AND due_at <= {now} AND NOT EXISTS \
+         (SELECT 1 FROM queue_control WHERE queue = $2 AND paused_at IS NOT NULL) \
+         ORDER BY due_at LIMIT {limit}{}) \
          UPDATE outbox SET status = 'LEASED', lease_owner = $3, lease_until = {now} + $4, \
          epoch = epoch + 1, attempt = attempt + 1, first_attempt_at = COALESCE(first_attempt_at, {now}) \
          WHERE id IN (SELECT id FROM due) RETURNING *",

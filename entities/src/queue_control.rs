@@ -1,20 +1,8 @@
-//! Which queues an operator has paused.
+//! Which queues an operator has paused: nothing is claimed from them.
 
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use sea_orm::{ConnectionTrait, DbErr};
 
-use crate::statement::{execute, query};
-
-#[derive(FromQueryResult)]
-struct Paused {
-    queue: String,
-}
-
-/// The paused queues.
-pub async fn paused(db: &impl ConnectionTrait) -> Result<Vec<String>, DbErr> {
-    let sql = "SELECT queue FROM queue_control WHERE paused_at IS NOT NULL ORDER BY queue";
-    let paused: Vec<Paused> = query(db, sql, vec![]).await?;
-    Ok(paused.into_iter().map(|row| row.queue).collect())
-}
+use crate::statement::execute;
 
 /// Pauses a queue from a moment on, or lets it go on (`None`).
 pub async fn set(
