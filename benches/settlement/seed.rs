@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use entities::{history, rows::Rows, run, statement::execute};
+use entities::{history, rows::Rows, run, statement::execute, together::Together};
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig};
 use uuid::Uuid;
@@ -71,9 +71,11 @@ async fn insert(installation: &Installation, orders: &[Order]) {
     let runs: Vec<_> = orders.iter().map(new_run).collect();
     run::insert_missing(&transaction, engine.clock(), &runs).await.unwrap();
     let stepped: Vec<_> = orders.iter().map(|order| waiting(order, expires_at, now)).collect();
-    run::save(&transaction, &stepped).await.unwrap();
+    let mut together = Together::new(db.dialect());
+    run::save(&mut together, &stepped);
     let lines: Vec<_> = orders.iter().flat_map(|order| lines(order, expires_at, now)).collect();
-    history::append(&transaction, &lines).await.unwrap();
+    history::append(&mut together, &lines);
+    together.execute(&transaction).await.unwrap();
     let rows = Rows::new()
         .id("id", orders.iter().map(|order| order.sale.checkout.0))
         .id("handle_id", orders.iter().map(|order| order.sale.handle.0))

@@ -1,6 +1,7 @@
-//! Writing what a batch came to: one fixed order of tables, each statement sorted by its conflict key.
+//! Writing what a batch came to: one fixed order of tables, each statement sorted by its conflict key. What
+//! can wait for the others comes last, in one round trip.
 
-use entities::{history, inbox, outbox, run};
+use entities::{Dialect, history, inbox, outbox, run, together::Together};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 use workflows::effect::Queue;
@@ -22,38 +23,53 @@ pub async fn write(
     engine: &Engine,
     mut walked: Vec<Walked>,
 ) -> Result<WakeUp, EngineError> {
-    save_runs(db, &walked).await?;
+    set_poisoned_back(db, engine, &walked).await?;
+    cancel_untried(db, &walked).await?;
+    let mut together = Together::new(Dialect::of(db));
+    let sent = records::write(db, &mut together, engine, &mut walked).await?;
     let lines: Vec<_> =
         walked.iter_mut().flat_map(|walked| std::mem::take(&mut walked.history)).collect();
     if !lines.is_empty() {
-        history::append(db, &lines).await?;
+        history::append(&mut together, &lines);
     }
-    finish_messages(db, engine, &walked).await?;
-    cancel_untried(db, &walked).await?;
-    let sent = records::write(db, engine, &mut walked).await?;
-    insert_effects(db, engine, &walked).await?;
+    finish_messages(&mut together, &mut walked);
+    insert_effects(&mut together, engine, &walked)?;
+    save_runs(db, together, &walked).await?;
     Ok(wake_for(&walked, sent > 0))
 }
 
-async fn save_runs(db: &impl ConnectionTrait, walked: &[Walked]) -> Result<(), EngineError> {
+/// The last of the writes: all that is written together.
+async fn save_runs(
+    db: &impl ConnectionTrait,
+    mut together: Together,
+    walked: &[Walked],
+) -> Result<(), EngineError> {
     let stepped: Vec<_> = walked.iter().filter_map(|walked| walked.stepped.clone()).collect();
-    if stepped.is_empty() || run::save(db, &stepped).await? == stepped.len() as u64 {
-        Ok(())
-    } else {
-        Err(EngineError::StaleVersion)
+    if stepped.is_empty() {
+        together.execute(db).await?;
+        return Ok(());
+    }
+    let saved = run::save(&mut together, &stepped);
+    match together.execute(db).await?.by(saved) == stepped.len() as u64 {
+        true => Ok(()),
+        false => Err(EngineError::StaleVersion),
     }
 }
 
-async fn finish_messages(
+fn finish_messages(together: &mut Together, walked: &mut [Walked]) {
+    let mut finished: Vec<_> =
+        walked.iter_mut().flat_map(|walked| std::mem::take(&mut walked.finished)).collect();
+    if !finished.is_empty() {
+        finished.sort_unstable_by_key(|message| message.seq);
+        inbox::finish(together, &finished);
+    }
+}
+
+async fn set_poisoned_back(
     db: &impl ConnectionTrait,
     engine: &Engine,
     walked: &[Walked],
 ) -> Result<(), EngineError> {
-    let mut finished: Vec<_> = walked.iter().flat_map(|walked| walked.finished.clone()).collect();
-    if !finished.is_empty() {
-        finished.sort_unstable_by_key(|message| message.seq);
-        inbox::finish(db, &finished).await?;
-    }
     for poisoned in walked.iter().flat_map(|walked| &walked.failed) {
         inbox::count_failure(db, poisoned.seq).await?;
         let verdict = verdict(poisoned.attempt + 1);
@@ -74,8 +90,8 @@ async fn cancel_untried(db: &impl ConnectionTrait, walked: &[Walked]) -> Result<
     Ok(())
 }
 
-async fn insert_effects(
-    db: &impl ConnectionTrait,
+fn insert_effects(
+    together: &mut Together,
     engine: &Engine,
     walked: &[Walked],
 ) -> Result<(), EngineError> {
@@ -98,7 +114,7 @@ async fn insert_effects(
         }
     }
     if !effects.is_empty() {
-        outbox::insert(db, &engine.clock, &effects).await?;
+        outbox::insert(together, &engine.clock, &effects);
     }
     Ok(())
 }

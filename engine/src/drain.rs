@@ -88,7 +88,11 @@ impl Engine {
     async fn candidates(&self) -> Result<Candidates, EngineError> {
         let db = self.database.write();
         let mut candidates = Candidates::default();
-        for due in inbox::due_runs(db, &self.clock, BATCH).await? {
+        let (messages, timers) = futures::try_join!(
+            inbox::due_runs(db, &self.clock, BATCH),
+            run::due(db, &self.clock, BATCH)
+        )?;
+        for due in messages {
             let missing = (!due.run_exists).then(|| run::NewRun {
                 id: due.run_id,
                 subject: due.subject.unwrap_or_else(|| RunId(due.run_id).subject(&due.workflow)),
@@ -97,7 +101,7 @@ impl Engine {
             });
             candidates.runs.entry(due.run_id).or_insert(Candidate { missing });
         }
-        for id in run::due(db, &self.clock, BATCH).await? {
+        for id in timers {
             candidates.runs.entry(id).or_insert(Candidate { missing: None });
         }
         Ok(candidates)

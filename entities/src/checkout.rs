@@ -4,9 +4,9 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
 use crate::{
-    database::Dialect,
     rows::Rows,
     statement::{execute, query, query_one},
+    together::Together,
 };
 
 /// A purchase.
@@ -94,8 +94,8 @@ pub struct Change {
 }
 
 /// Brings purchases up to date. Each may be named once.
-pub async fn update(db: &impl ConnectionTrait, changes: &[Change]) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+pub fn update(together: &mut Together, changes: &[Change]) {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .id("id", changes.iter().map(|change| change.id))
         .text("status", changes.iter().map(|change| change.status))
@@ -110,9 +110,9 @@ pub async fn update(db: &impl ConnectionTrait, changes: &[Change]) -> Result<(),
          payment_intent = COALESCE(t.intent, checkout.payment_intent), \
          reason = COALESCE(t.reason, checkout.reason), updated_at = t.at \
          FROM {} WHERE checkout.id = t.id",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await.map(drop)
+    together.add(sql, rows.values(dialect));
 }
 
 /// A visitor's own purchase.

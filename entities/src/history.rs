@@ -3,11 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::{
-    database::Dialect,
-    rows::Rows,
-    statement::{execute, query},
-};
+use crate::{rows::Rows, statement::query, together::Together};
 
 /// One event of a run, accepted or refused.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
@@ -35,8 +31,8 @@ pub struct History {
 }
 
 /// Appends to timelines.
-pub async fn append(db: &impl ConnectionTrait, lines: &[History]) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+pub fn append(together: &mut Together, lines: &[History]) {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .id("run_id", lines.iter().map(|line| line.run_id))
         .number("seq", lines.iter().map(|line| line.seq))
@@ -52,9 +48,9 @@ pub async fn append(db: &impl ConnectionTrait, lines: &[History]) -> Result<(), 
         "INSERT INTO history (run_id, seq, event_name, event, from_state, to_state, refused, \
          machine_version, inbox_seq, at) SELECT run_id, seq, event_name, event, from_state, to_state, \
          refused, machine_version, inbox_seq, at FROM {} WHERE true",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await.map(drop)
+    together.add(sql, rows.values(dialect));
 }
 
 /// The timeline of a run from a place on. Whoever asks has been allowed to see the run.

@@ -7,6 +7,7 @@ use crate::{
     database::Dialect,
     rows::Rows,
     statement::{Clock, execute, query, query_one},
+    together::Together,
     webhook_body,
 };
 
@@ -260,8 +261,8 @@ pub struct Finished {
 }
 
 /// Marks messages as finished.
-pub async fn finish(db: &impl ConnectionTrait, finished: &[Finished]) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+pub fn finish(together: &mut Together, finished: &[Finished]) {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .number("seq", finished.iter().map(|message| message.seq))
         .text("status", finished.iter().map(|message| message.status))
@@ -270,9 +271,9 @@ pub async fn finish(db: &impl ConnectionTrait, finished: &[Finished]) -> Result<
     let sql = format!(
         "UPDATE inbox SET status = t.status, last_error = t.reason, \
          event = COALESCE(t.masked, inbox.event) FROM {} WHERE inbox.seq = t.seq",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await.map(drop)
+    together.add(sql, rows.values(dialect));
 }
 
 /// A message whose try was counted.

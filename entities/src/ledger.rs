@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::{
     database::Dialect,
     rows::Rows,
-    statement::{Number, execute, query, query_one},
+    statement::{Number, query, query_one},
+    together::Together,
 };
 
 /// A transaction to post.
@@ -47,8 +48,13 @@ struct Posted {
     key: String,
 }
 
-/// Posts transactions whose keys are new, with their entries, and queues them for the rollup.
-pub async fn post(db: &impl ConnectionTrait, transactions: &[NewTransaction]) -> Result<(), DbErr> {
+/// Posts transactions whose keys are new; their entries, and their places in the queue of the rollup, are
+/// written together with the rest of the batch.
+pub async fn post(
+    db: &impl ConnectionTrait,
+    together: &mut Together,
+    transactions: &[NewTransaction],
+) -> Result<(), DbErr> {
     let dialect = Dialect::of(db);
     let rows = Rows::new()
         .text("key", transactions.iter().map(|posting| posting.key.as_str()))
@@ -80,15 +86,13 @@ pub async fn post(db: &impl ConnectionTrait, transactions: &[NewTransaction]) ->
         .iter()
         .filter_map(|posting| ids.remove(&posting.key).map(|id| (id, posting)))
         .collect();
-    insert_entries(db, &posted).await?;
-    queue_for_rollup(db, &posted).await
+    insert_entries(together, &posted);
+    queue_for_rollup(together, &posted);
+    Ok(())
 }
 
-async fn insert_entries(
-    db: &impl ConnectionTrait,
-    posted: &[(i64, &NewTransaction)],
-) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+fn insert_entries(together: &mut Together, posted: &[(i64, &NewTransaction)]) {
+    let dialect = together.dialect();
     let entries: Vec<_> = posted
         .iter()
         .flat_map(|(id, posting)| (1_i64..).zip(&posting.entries).map(|(n, entry)| (*id, n, entry)))
@@ -101,25 +105,22 @@ async fn insert_entries(
     let sql = format!(
         "INSERT INTO ledger_entry (transaction_id, n, account, amount) \
          SELECT transaction_id, n, account, amount FROM {} WHERE true",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await.map(drop)
+    together.add(sql, rows.values(dialect));
 }
 
-async fn queue_for_rollup(
-    db: &impl ConnectionTrait,
-    posted: &[(i64, &NewTransaction)],
-) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+fn queue_for_rollup(together: &mut Together, posted: &[(i64, &NewTransaction)]) {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .id("handle_id", posted.iter().map(|(_, posting)| posting.handle_id))
         .number("transaction_id", posted.iter().map(|(id, _)| *id));
     let sql = format!(
         "INSERT INTO rollup_queue (handle_id, transaction_id) SELECT handle_id, transaction_id FROM {} \
          WHERE true",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await.map(drop)
+    together.add(sql, rows.values(dialect));
 }
 
 /// The sum of an account's entries in a currency.

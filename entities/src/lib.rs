@@ -31,6 +31,7 @@ pub mod rows;
 pub mod run;
 pub mod statement;
 pub mod stripe_object;
+pub mod together;
 pub mod visitor;
 pub mod visitor_session;
 pub mod webhook_body;

@@ -7,6 +7,7 @@ use crate::{
     database::Dialect,
     rows::Rows,
     statement::{Clock, execute, query, query_one},
+    together::Together,
 };
 
 /// An effect that a step asked for.
@@ -33,12 +34,8 @@ pub struct NewOutbox {
 }
 
 /// Writes effects down.
-pub async fn insert(
-    db: &impl ConnectionTrait,
-    clock: &Clock,
-    effects: &[NewOutbox],
-) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+pub fn insert(together: &mut Together, clock: &Clock, effects: &[NewOutbox]) {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .id("id", effects.iter().map(|effect| effect.id))
         .id("run_id", effects.iter().map(|effect| effect.run_id))
@@ -49,7 +46,8 @@ pub async fn insert(
         .text("kind", effects.iter().map(|effect| effect.kind))
         .text("effect", effects.iter().map(|effect| effect.effect.as_str()))
         .number("max_attempts", effects.iter().map(|effect| effect.max_attempts));
-    let (source, now) = (rows.source(dialect, 2), dialect.now("$1"));
+    let first = together.first();
+    let (source, now) = (rows.source(dialect, first + 1), dialect.now(&format!("${first}")));
     let sql = format!(
         "INSERT INTO outbox (id, run_id, run_version, n, workflow, queue, kind, effect, status, due_at, \
          attempt, max_attempts, key_generation, epoch, created_at) \
@@ -58,7 +56,7 @@ pub async fn insert(
     );
     let mut values = vec![clock.bind(dialect)];
     values.extend(rows.values(dialect));
-    execute(db, &sql, values).await.map(drop)
+    together.add(sql, values);
 }
 
 /// An effect as it is stored.

@@ -7,6 +7,7 @@ use crate::{
     database::Dialect,
     rows::Rows,
     statement::{Clock, execute, query, query_one},
+    together::{Place, Together},
 };
 
 /// A run as it is stored.
@@ -145,9 +146,9 @@ pub struct Stepped {
     pub updated_at: i64,
 }
 
-/// Saves stepped runs, and says how many. Fewer than given means that a version was stale: roll back.
-pub async fn save(db: &impl ConnectionTrait, runs: &[Stepped]) -> Result<u64, DbErr> {
-    let dialect = Dialect::of(db);
+/// Saves stepped runs. Fewer touched than given means that a version was stale: roll back.
+pub fn save(together: &mut Together, runs: &[Stepped]) -> Place {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .id("id", runs.iter().map(|run| run.id))
         .number("from_version", runs.iter().map(|run| run.from_version))
@@ -162,9 +163,9 @@ pub async fn save(db: &impl ConnectionTrait, runs: &[Stepped]) -> Result<u64, Db
         "UPDATE run SET state_name = t.state_name, state = t.state, machine_version = t.machine_version, \
          version = t.version, status = t.status, wake_at = t.wake_at, updated_at = t.updated_at \
          FROM {} WHERE run.id = t.id AND run.version = t.from_version",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await
+    together.add(sql, rows.values(dialect))
 }
 
 /// Puts off the timers of runs that this process cannot step.

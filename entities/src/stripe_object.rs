@@ -3,11 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::{
-    database::Dialect,
-    rows::Rows,
-    statement::{execute, query_one},
-};
+use crate::{rows::Rows, statement::query_one, together::Together};
 
 /// A Stripe object, and the run that its events go to.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -19,17 +15,17 @@ pub struct StripeObject {
 }
 
 /// Remembers objects. One that is known stays where it is.
-pub async fn insert(db: &impl ConnectionTrait, objects: &[StripeObject]) -> Result<(), DbErr> {
-    let dialect = Dialect::of(db);
+pub fn insert(together: &mut Together, objects: &[StripeObject]) {
+    let dialect = together.dialect();
     let rows = Rows::new()
         .text("id", objects.iter().map(|object| object.id.as_str()))
         .id("run_id", objects.iter().map(|object| object.run_id));
     let sql = format!(
         "INSERT INTO stripe_object (id, run_id) SELECT id, run_id FROM {} WHERE true ORDER BY id \
          ON CONFLICT (id) DO NOTHING",
-        rows.source(dialect, 1)
+        rows.source(dialect, together.first())
     );
-    execute(db, &sql, rows.values(dialect)).await.map(drop)
+    together.add(sql, rows.values(dialect));
 }
 
 /// The run that an object's events go to.

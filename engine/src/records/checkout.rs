@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use entities::checkout::{self, Change};
-use sea_orm::{ConnectionTrait, DbErr};
+use entities::{
+    checkout::{self, Change},
+    together::Together,
+};
 use workflows::{Timestamp, record::CheckoutUpdate};
 
 /// Brings purchases up to date. Several updates of one purchase become one.
-pub async fn write(
-    db: &impl ConnectionTrait,
-    updates: &[(Timestamp, CheckoutUpdate)],
-) -> Result<(), DbErr> {
+pub fn write(together: &mut Together, updates: &[(Timestamp, CheckoutUpdate)]) {
     if updates.is_empty() {
-        return Ok(());
+        return;
     }
     let mut changes = BTreeMap::new();
     for (at, update) in updates {
@@ -23,7 +22,7 @@ pub async fn write(
             .or_insert(newer);
     }
     let changes: Vec<_> = changes.into_values().collect();
-    checkout::update(db, &changes).await
+    checkout::update(together, &changes);
 }
 
 fn change(at: Timestamp, update: &CheckoutUpdate) -> Change {

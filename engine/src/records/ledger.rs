@@ -1,12 +1,16 @@
 //! Ledger transactions.
 
-use entities::ledger::{self, NewTransaction};
+use entities::{
+    ledger::{self, NewTransaction},
+    together::Together,
+};
 use sea_orm::{ConnectionTrait, DbErr};
 use workflows::{Timestamp, ledger::Transaction};
 
 /// Posts transactions, once for each key.
 pub async fn write(
     db: &impl ConnectionTrait,
+    together: &mut Together,
     transactions: &[(Timestamp, Transaction)],
 ) -> Result<(), DbErr> {
     if transactions.is_empty() {
@@ -16,7 +20,7 @@ pub async fn write(
     let mut rows: Vec<_> =
         transactions.iter().map(|(at, transaction)| row(*at, transaction)).collect();
     rows.sort_by(|a, b| a.key.cmp(&b.key));
-    ledger::post(db, &rows).await
+    ledger::post(db, together, &rows).await
 }
 
 fn row(at: Timestamp, transaction: &Transaction) -> NewTransaction {

@@ -9,7 +9,7 @@ mod marker;
 mod operator_case;
 mod visitor_session;
 
-use entities::{inbox, stripe_object};
+use entities::{inbox, stripe_object, together::Together};
 use sea_orm::ConnectionTrait;
 use workflows::{
     Timestamp,
@@ -38,9 +38,11 @@ struct Gathered {
     sends: Vec<inbox::NewInbox>,
 }
 
-/// Writes the records of a batch, and says how many messages to runs are among them.
+/// Writes the records of a batch, and says how many messages to runs are among them. What needs no answer from
+/// the database is left to be written together with the rest of the batch.
 pub async fn write(
     db: &impl ConnectionTrait,
+    together: &mut Together,
     engine: &Engine,
     walked: &mut [Walked],
 ) -> Result<usize, EngineError> {
@@ -53,7 +55,7 @@ pub async fn write(
             gathered.add(run, n, at, record)?;
         }
     }
-    gathered.write(db, engine).await
+    gathered.write(db, together, engine).await
 }
 
 impl Gathered {
@@ -88,18 +90,19 @@ impl Gathered {
     async fn write(
         mut self,
         db: &impl ConnectionTrait,
+        together: &mut Together,
         engine: &Engine,
     ) -> Result<usize, EngineError> {
-        ledger::write(db, &self.ledger).await?;
+        ledger::write(db, together, &self.ledger).await?;
         for (loser, lost) in grant::write(db, &self.grants).await? {
             let message = Message::Checkout(loser, lost);
             self.sends.push(send::row("entitlement", loser.to_string(), &message, None)?);
         }
-        checkout::write(db, &self.checkouts).await?;
+        checkout::write(together, &self.checkouts);
         connect_account::write(db, &self.connect_accounts).await?;
         if !self.stripe_objects.is_empty() {
             self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-            stripe_object::insert(db, &self.stripe_objects).await?;
+            stripe_object::insert(together, &self.stripe_objects);
         }
         marker::write(db, &self.markers).await?;
         visitor_session::write(db, &self.visitor_sessions).await?;

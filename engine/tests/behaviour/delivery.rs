@@ -1,6 +1,6 @@
 //! Messages are delivered once each, in order, to the run they are for.
 
-use entities::{inbox, ledger, operator_case};
+use entities::{Dialect, inbox, ledger, operator_case, together::Together};
 use workflows::{
     checkout::{Checkout, Event},
     id::RunId,
@@ -153,7 +153,9 @@ on_both! {
             id: "cs_late".to_owned(),
             run_id: RunId::of(Checkout::NAME, id.0).0,
         };
-        entities::stripe_object::insert(db, &[known]).await.unwrap();
+        let mut together = Together::new(Dialect::of(db));
+        entities::stripe_object::insert(&mut together, &[known]);
+        together.execute(db).await.unwrap();
         world.engine.sweep(&NoWakeups).await.unwrap();
         world.settle_down().await;
         assert_eq!(world.state(id).await, "Settled");
