@@ -241,7 +241,7 @@ impl Settings {
         development: &str,
     ) -> Result<SecretString, SettingsError> {
         match given {
-            Some(secret) if !secret.expose_secret().trim().is_empty() => Ok(secret.clone()),
+            Some(secret) if !is_blank(secret) => Ok(secret.clone()),
             _ if self.is_simulated() => Ok(development.to_owned().into()),
             _ => Err(SettingsError::Missing {
                 variable,
@@ -258,7 +258,8 @@ impl Settings {
             ("STRIPE_WEBHOOK_SECRETS", &self.webhook_secrets),
             ("STRIPE_CONNECT_WEBHOOK_SECRETS", &self.connect_webhook_secrets),
         ];
-        given.into_iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect()
+        let unset = given.into_iter().filter(|(_, value)| value.as_ref().is_none_or(is_blank));
+        unset.map(|(name, _)| name).collect()
     }
 
     /// Where mails go.
@@ -311,6 +312,11 @@ impl Settings {
             ..self.clone()
         }
     }
+}
+
+/// Set to nothing, or to nothing but commas, is not set.
+fn is_blank(list: &SecretString) -> bool {
+    split(list).is_empty()
 }
 
 fn split(list: &SecretString) -> Vec<SecretString> {

@@ -341,7 +341,8 @@ async fn expect_wanted(
         return Err(Problem::new(Code::AlreadyEntitled, "the visitor may read the page"));
     }
     if checkout::is_processing(db, visitor.visitor_id, page.id).await? {
-        let detail = "an earlier payment of the visitor for this page has not arrived yet";
+        let detail =
+            "an earlier payment of the visitor for this page is still on its way or in review";
         return Err(Problem::new(Code::PaymentProcessing, detail));
     }
     Ok(())

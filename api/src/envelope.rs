@@ -8,6 +8,7 @@ use poem::{
     Endpoint, IntoResponse, Middleware, Request, Response,
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -47,7 +48,11 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
         let address = request.uri().clone();
         let method = request.method().clone();
         let answer = match body::admit(&mut request).await {
-            Ok(()) => AssertUnwindSafe(self.inner.call(request)).catch_unwind().await,
+            Ok(()) => {
+                // Whatever is logged on the way carries the id that the caller was told.
+                let span = tracing::error_span!("request", request_id = id);
+                AssertUnwindSafe(self.inner.call(request)).catch_unwind().instrument(span).await
+            }
             Err(problem) => Ok(Err(problem.into())),
         };
         let mut response = match answer {

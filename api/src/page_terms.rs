@@ -87,8 +87,9 @@ pub fn change(page: &Page, change: &PageChange) -> Result<Page, Problem> {
     let code = change.currency.as_deref().unwrap_or(&page.currency);
     if let Some(currency) = issues.take("currency", Currency::parse(code)) {
         changed.currency = currency.to_string();
-        // A page that is no longer sold loses its price.
-        let kept = (mode == PageMode::Paid).then_some(page.price);
+        // A page that is no longer sold loses its price, and a number means another price in another currency.
+        let is_kept = mode == PageMode::Paid && changed.currency == page.currency;
+        let kept = is_kept.then_some(page.price);
         let price = price_of(mode, change.price_cents.or(kept), currency);
         changed.price = issues.take("priceCents", price).unwrap_or_default();
     }
@@ -122,7 +123,7 @@ fn check_body(body: &str) -> Result<(), String> {
 
 fn price_of(mode: PageMode, price: Option<i64>, currency: Currency) -> Result<i64, String> {
     match (mode, price) {
-        (PageMode::Paid, None) => Err("is needed: the page is PAID".to_owned()),
+        (PageMode::Paid, None) => Err(format!("is needed: the page is PAID, in {currency}")),
         (PageMode::Paid, Some(price)) => match currency.charge_problem(price) {
             Some(problem) => Err(problem),
             None => Ok(price),

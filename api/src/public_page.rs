@@ -198,9 +198,9 @@ impl PublicPages {
         page_slug: Path<String>,
     ) -> Result<Shown<PublicPage>, Refused<ReadPublicPage>> {
         let app = App::of(request)?;
-        let (handle, page) =
-            find_published(app.engine.database().read(), &handle.0, &page_slug.0).await?;
+        let (handle, page) = find(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
+        expect_shown(&page, &access)?;
         Ok(Shown::of(PublicPage {
             mode: PageMode::of(&page),
             handle: handle.name,
@@ -236,7 +236,13 @@ impl PublicPages {
         let app = App::of(request)?;
         let (_, page) = find(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
-        let shown = PageStatus::of(&page) == PageStatus::Published || access.checkout_id.is_some();
-        if shown { Ok(Shown::of(access)) } else { Err(unknown().into()) }
+        expect_shown(&page, &access)?;
+        Ok(Shown::of(access))
     }
+}
+
+/// A page that is no longer on sale is there for those who bought it.
+fn expect_shown(page: &Page, access: &Access) -> Result<(), Problem> {
+    let shown = PageStatus::of(page) == PageStatus::Published || access.checkout_id.is_some();
+    if shown { Ok(()) } else { Err(unknown()) }
 }

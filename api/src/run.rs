@@ -1,6 +1,9 @@
 //! Runs: what happens behind an answer, what it waits for, and its timeline.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use entities::{handle, history, operator_case, outbox, run};
 use futures::{StreamExt, stream::BoxStream};
@@ -32,6 +35,8 @@ use crate::{
 const LINES: u64 = 200;
 /// How often a live timeline is read.
 const POLL: Duration = Duration::from_millis(500);
+/// How long a stream goes on: no longer than its token should be believed.
+const LONGEST_STREAM: Duration = Duration::from_secs(300);
 /// How often a silent stream shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -241,7 +246,7 @@ impl Runs {
     /// Follow a run's timeline
     ///
     /// Server-sent events: one for each line, with its `seq` as the id, so that a broken stream goes on where
-    /// it broke. It has no end.
+    /// it broke. It ends after five minutes: come back with the last line's id.
     #[oai(path = "/v2/runs/:runId/events", method = "get", operation_id = "followRun")]
     async fn events(
         &self,
@@ -253,7 +258,7 @@ impl Runs {
         /// The last line that the client has.
         #[oai(name = "Last-Event-ID")]
         last: Header<Option<i64>>,
-        /// The same, where headers cannot be set.
+        /// The same, where this header cannot be set.
         after: Query<Option<i64>>,
     ) -> Result<Timeline, Refused<ReadRun>> {
         let app = App::of(request)?;
@@ -267,11 +272,15 @@ impl Runs {
     }
 }
 
-/// The lines of a timeline as they come. Ends only when the database cannot be read: the client comes back.
+/// The lines of a timeline as they come. Ends when the database cannot be read, and after a while: a client
+/// that is still there comes back, with a token that is still good.
 fn follow(app: App, run: Uuid, after: i64) -> BoxStream<'static, HistoryLine> {
-    let start = (app, after, VecDeque::new());
+    let (start, ends) = ((app, after, VecDeque::new()), Instant::now() + LONGEST_STREAM);
     futures::stream::unfold(start, move |(app, mut after, mut lines)| async move {
         while lines.is_empty() {
+            if Instant::now() >= ends {
+                return None;
+            }
             match history::of_run(app.engine.database().read(), run, after, LINES).await {
                 Ok(read) if read.is_empty() => tokio::time::sleep(POLL).await,
                 Ok(read) => lines.extend(read),
@@ -357,7 +366,11 @@ fn effect(row: &outbox::Outbox) -> EffectView {
         kind: row.kind.clone(),
         status: row.status.clone(),
         attempt: row.attempt,
-        last_error: row.last_error.clone(),
+        // What a mail server says names the buyer, whose address is not the creator's to know.
+        last_error: match row.kind.as_str() {
+            "send_mail" => row.last_error.as_ref().map(|_| "the mail was not taken".to_owned()),
+            _ => row.last_error.clone(),
+        },
         due_at: (row.status == "PENDING").then(|| moment(row.due_at)),
         answered_at: maybe_moment(row.answered_at),
     }

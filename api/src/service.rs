@@ -90,7 +90,7 @@ impl Service {
 
     /// Metrics for Prometheus
     ///
-    /// Open on the loopback; from elsewhere with `Authorization: Bearer` and the configured token.
+    /// With `Authorization: Bearer` and the configured token; without one they are open on the loopback only.
     #[oai(path = "/metrics", method = "get", operation_id = "getMetrics")]
     async fn metrics(
         &self,
@@ -106,10 +106,11 @@ struct MetricsReader;
 
 impl<'a> FromRequest<'a> for MetricsReader {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> poem::Result<Self> {
-        if is_local(request) {
+        let app = App::of(request)?;
+        // A proxy on this machine comes over the loopback, too: with a token, the token is asked for.
+        if app.config.metrics_token.is_none() && is_local(request) {
             return Ok(Self);
         }
-        let app = App::of(request)?;
         let bearer = request.headers().get(header::AUTHORIZATION);
         let bearer = bearer.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         match (&app.config.metrics_token, bearer) {

@@ -144,13 +144,14 @@ pub async fn of_visitor_and_page(
     query(db, sql, vec![visitor.into(), page.into()]).await
 }
 
-/// Whether money of the visitor's for a page is on its way.
+/// Whether money of the visitor's for a page is on its way, or held until a person decides.
 pub async fn is_processing(
     db: &impl ConnectionTrait,
     visitor: Uuid,
     page: Uuid,
 ) -> Result<bool, DbErr> {
-    let sql = "SELECT * FROM checkout WHERE visitor_id = $1 AND page_id = $2 AND status = 'PROCESSING' LIMIT 1";
+    let sql = "SELECT * FROM checkout WHERE visitor_id = $1 AND page_id = $2 \
+               AND status IN ('PROCESSING', 'IN_REVIEW') LIMIT 1";
     let found: Option<Checkout> = query_one(db, sql, vec![visitor.into(), page.into()]).await?;
     Ok(found.is_some())
 }

@@ -423,13 +423,14 @@ pub async fn is_due(db: &impl ConnectionTrait, clock: &Clock) -> Result<bool, Db
     Ok(db.query_one_raw(statement).await?.is_some())
 }
 
-/// Takes up a dead message again. Returns whether there was one.
+/// Takes up a dead message again. Returns whether there was one: a webhook that could not be understood has no
+/// run to go to, and stays until a person has looked it up at Stripe.
 pub async fn retry_dead(db: &impl ConnectionTrait, clock: &Clock, seq: i64) -> Result<bool, DbErr> {
     let dialect = Dialect::of(db);
     let now = dialect.now("$1");
     let sql = format!(
         "UPDATE inbox SET status = 'PENDING', attempt = 0, due_at = {now} \
-         WHERE seq = $2 AND status = 'DEAD'"
+         WHERE seq = $2 AND status = 'DEAD' AND (run_id IS NOT NULL OR stripe_object IS NOT NULL)"
     );
     Ok(execute(db, &sql, vec![clock.bind(dialect), seq.into()]).await? == 1)
 }

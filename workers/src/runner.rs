@@ -14,7 +14,7 @@ use crate::{MAX_DELAY, Pace, Performers, supervise, wakeups::Bells};
 const LINGER: Duration = Duration::from_millis(250);
 /// How often it looks while it is awake. Under load this is what gathers messages into batches: ten messages
 /// in one transaction cost little more than one.
-const PROBE: Duration = Duration::from_millis(3);
+const PROBE: Duration = Duration::from_millis(1);
 
 pub fn start(
     tasks: &mut JoinSet<()>,

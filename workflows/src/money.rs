@@ -11,8 +11,8 @@ pub const MAXIMUM_CHARGE: i64 = 99_999_999;
 /// Currencies in which one unit is the smallest (Stripe's zero-decimal list).
 /// <https://docs.stripe.com/currencies#zero-decimal>
 const ZERO_DECIMAL: &[&str] = &[
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "UGX", "VND", "VUV",
-    "XAF", "XOF", "XPF",
+    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF",
+    "XOF", "XPF",
 ];
 
 /// Currencies with a thousand minor units. Stripe wants their last digit to be zero.
@@ -29,9 +29,13 @@ const TWO_DECIMAL: &[&str] = &[
     "MKD", "MMK", "MNT", "MOP", "MUR", "MVR", "MWK", "MXN", "MYR", "MZN", "NAD", "NGN", "NIO",
     "NOK", "NPR", "NZD", "PAB", "PEN", "PGK", "PHP", "PKR", "PLN", "QAR", "RON", "RSD", "RUB",
     "SAR", "SBD", "SCR", "SEK", "SGD", "SHP", "SLE", "SOS", "SRD", "STD", "SZL", "THB", "TJS",
-    "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "USD", "UYU", "UZS", "WST", "XCD", "YER", "ZAR",
-    "ZMW",
+    "TOP", "TRY", "TTD", "TWD", "TZS", "UAH", "UGX", "USD", "UYU", "UZS", "WST", "XCD", "YER",
+    "ZAR", "ZMW",
 ];
+
+/// Currencies without a minor unit of their own that Stripe takes with two decimals all the same, which must
+/// be zero: 5 UGX are 500. <https://docs.stripe.com/currencies#special-cases>
+const WHOLE_UNITS: &[&str] = &["ISK", "UGX"];
 
 /// An ISO 4217 currency that Stripe can charge in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,6 +93,7 @@ impl Currency {
             "HKD" => 400,
             "HUF" => 17_500,
             "MXN" | "THB" => 1_000,
+            "ISK" | "UGX" => 100,
             "NOK" | "SEK" => 300,
             _ => match self.decimals() {
                 0 => 50,
@@ -110,12 +115,17 @@ impl Currency {
                 Money::new(MAXIMUM_CHARGE, self)
             ));
         }
-        if self.decimals() == 3 && minor % 10 != 0 {
-            return Some(format!(
-                "amounts in {self} must end in 0 (the last digit is not charged)"
-            ));
+        let step = self.step();
+        (minor % step != 0).then(|| format!("amounts in {self} must be multiples of {step}"))
+    }
+
+    /// What every amount that Stripe charges in this currency is a multiple of, in minor units.
+    fn step(self) -> i64 {
+        match self.decimals() {
+            3 => 10,
+            _ if WHOLE_UNITS.contains(&self.code()) => 100,
+            _ => 1,
         }
-        None
     }
 }
 
@@ -195,7 +205,7 @@ impl BasisPoints {
 
     /// The smallest price that can be charged in a currency and leaves the creator something after this fee.
     pub fn minimum_price(self, currency: Currency) -> i64 {
-        let step = if currency.decimals() == 3 { 10 } else { 1 };
+        let step = currency.step();
         let mut price = currency.minimum_charge();
         while self.of(price) >= price {
             price += step;
