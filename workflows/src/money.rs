@@ -243,8 +243,14 @@ mod tests {
         assert_eq!(show("kwd", 1_250), "1.250 KWD");
         assert_eq!(show("usd", -5), "-0.05 USD");
         let kwd = Currency::parse("KWD").unwrap();
-        assert!(kwd.charge_problem(1_255).is_some_and(|problem| problem.contains("end in 0")));
+        assert!(kwd.charge_problem(1_255).is_some_and(|problem| problem.contains("of 10")));
         assert_eq!(kwd.charge_problem(1_250), None);
+        // 500 are 5 shillings, and half a shilling does not exist.
+        assert_eq!(show("ugx", 50_000), "500.00 UGX");
+        let ugx = Currency::parse("UGX").unwrap();
+        assert!(ugx.charge_problem(50_050).is_some_and(|problem| problem.contains("of 100")));
+        assert_eq!(ugx.charge_problem(50_000), None);
+        assert_eq!(BasisPoints::new(500).unwrap().minimum_price(ugx) % 100, 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use poem::{Endpoint, Request};
 use serde_json::json;
 
-use crate::world::{World, token};
+use crate::world::{Setup, World, token};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_service_answers_for_itself() {
@@ -34,7 +34,8 @@ async fn metrics_are_for_the_loopback_or_the_token() {
     world.get("/metrics").bearer("wrong").send().await.problem(401, "token_invalid");
     let seen = world.get("/metrics").bearer("metrics token").send().await;
     assert_eq!((seen.status, seen.text.as_str()), (200, "sluice_up 1\n"));
-    // Over a real socket, from the loopback; and through a proxy that runs there.
+    // Without a token: over a real socket, from the loopback; and through a proxy that runs there.
+    let world = World::with(Setup { metrics_token: None, ..Setup::default() }).await;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     listener.set_nonblocking(true).unwrap();

@@ -167,8 +167,10 @@ async fn the_first_sale(world: World) {
     let unpublish = "/v2/handles/alice/pages/guide/unpublish";
     let off = world.post(unpublish).bearer(&alice).send().await.expect(200);
     assert_eq!(off["status"], "UNPUBLISHED");
-    world.get(public).cookie(&cookie).send().await.problem(404, "unknown_page");
+    let read = world.get(public).cookie(&cookie).send().await.expect(200);
+    assert_eq!(read["entitled"], true);
     world.get(format!("{public}/entitlement")).cookie(&cookie).send().await.expect(200);
+    world.get(public).cookie(&other).send().await.problem(404, "unknown_page");
     world
         .get(format!("{public}/entitlement"))
         .cookie(&other)

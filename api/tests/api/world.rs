@@ -47,6 +47,7 @@ pub struct Setup {
     pub audience: Option<String>,
     pub ready: Result<(), String>,
     pub public_url: &'static str,
+    pub metrics_token: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -60,6 +61,7 @@ impl Default for Setup {
             audience: None,
             ready: Ok(()),
             public_url: "http://localhost:8080",
+            metrics_token: Some("metrics token"),
         }
     }
 }
@@ -287,7 +289,7 @@ fn config(setup: Setup) -> ApiConfig {
         connect_webhook_secrets: vec![CONNECT_SECRET.into()],
         return_origins: vec!["https://alice.example".parse().unwrap()],
         metrics: Arc::new(|| "sluice_up 1\n".to_owned()),
-        metrics_token: Some("metrics token".into()),
+        metrics_token: setup.metrics_token.map(Into::into),
         ready: Arc::new(Ready(setup.ready)),
         answer_within: setup.answer_within,
         sign_in_limits: setup.limits,
