@@ -99,6 +99,7 @@ fn performers(settings: &Settings, database: &Database) -> Result<Performers, Fa
         api_base: settings.stripe_api_base.clone(),
         calls_a_second: settings.stripe_calls_per_second,
         timeout: stripe::TIMEOUT,
+        keys: settings.keys()?,
     })?;
     let unusable = |variable, why: String| SettingsError::Unusable { variable, why };
     let transport = Transport::open(&settings.mail_address())

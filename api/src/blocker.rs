@@ -18,10 +18,14 @@ pub struct Blocker {
     pub field: Option<String>,
     /// What is missing, in plain words.
     pub message: String,
+    /// What to do about it.
+    pub action: String,
     /// Until when, if Stripe has set a date.
     pub deadline: Option<OffsetDateTime>,
     /// What it prevents.
     pub effect: BlockerEffect,
+    /// What it prevents, in plain words, with the date: "Payouts and new sales stop on 3 May 2027."
+    pub consequence: String,
 }
 
 /// What a blocker prevents.
@@ -51,17 +55,65 @@ pub fn requirements_of(account: Option<&ConnectAccount>) -> Result<Requirements,
     }
 }
 
-/// The account that can be paid, or what is missing.
+/// The account that can be paid, or what is missing: for the handle's own people.
 pub fn expect_connected(account: Option<&ConnectAccount>) -> Result<String, Problem> {
+    match connected(account) {
+        Some(id) => Ok(id),
+        None => Err(not_ready(blockers(account)?)),
+    }
+}
+
+/// The account that can be paid, or why there is none: for visitors, whom the creator's papers do not concern.
+pub fn expect_seller(account: Option<&ConnectAccount>) -> Result<String, Problem> {
+    connected(account).ok_or_else(|| not_ready(vec![for_visitors(status_of(account))]))
+}
+
+fn connected(account: Option<&ConnectAccount>) -> Option<String> {
     let id = account.and_then(|account| account.account_id.clone());
-    match (status_of(account), id) {
-        (ConnectStatus::Connected, Some(id)) => Ok(id),
-        _ => {
-            let blockers = blockers(account)?;
-            let first = blockers.first().map(|blocker| blocker.message.clone());
-            let detail = first.unwrap_or_else(|| "the account is not connected".to_owned());
-            Err(Problem { blockers, ..Problem::new(Code::ConnectNotReady, detail) })
+    id.filter(|_| status_of(account) == ConnectStatus::Connected)
+}
+
+/// The refusal, with what is missing.
+pub fn not_ready(blockers: Vec<Blocker>) -> Problem {
+    let detail = match blockers.as_slice() {
+        [] => "the account is not connected".to_owned(),
+        [only] => only.in_words(),
+        [first, rest @ ..] => {
+            format!("{} There is more: see the {} other blockers.", first.in_words(), rest.len())
         }
+    };
+    let mut problem = Problem::new(Code::ConnectNotReady, detail);
+    for blocker in &blockers {
+        if let Some(field) = &blocker.field {
+            problem = problem.blaming(field, blocker.message.clone());
+        }
+    }
+    Problem { blockers, ..problem }
+}
+
+/// Why a creator cannot sell, without what it is that Stripe wants of them.
+fn for_visitors(status: ConnectStatus) -> Blocker {
+    let (code, message) = match status {
+        ConnectStatus::NotStarted | ConnectStatus::Onboarding => {
+            ("onboarding_unfinished", "The creator has not set payments up yet.")
+        }
+        ConnectStatus::PendingVerification => {
+            ("verification_pending", "Stripe is still checking the creator's account.")
+        }
+        ConnectStatus::Restricted | ConnectStatus::Connected => {
+            ("account_restricted", "Stripe has restricted the creator's account.")
+        }
+        ConnectStatus::Rejected => ("rejected", "Stripe has rejected the creator's account."),
+        ConnectStatus::Disconnected => {
+            ("disconnected", "The creator has disconnected the account that is paid.")
+        }
+    };
+    plain(code, message, "Come back later, or ask the creator.", BlockerEffect::NoSales)
+}
+
+impl Blocker {
+    fn in_words(&self) -> String {
+        format!("{} {} {}", self.message, self.action, self.consequence)
     }
 }
 
@@ -69,29 +121,30 @@ pub fn expect_connected(account: Option<&ConnectAccount>) -> Result<String, Prob
 pub fn blockers(account: Option<&ConnectAccount>) -> Result<Vec<Blocker>, Problem> {
     let due = requirements_of(account)?;
     let status = status_of(account);
-    let payouts = account.is_some_and(|account| account.payouts_enabled);
     let mut blockers: Vec<_> = of_status(status).into_iter().collect();
-    let missing = match status {
+    let effect = match status {
         ConnectStatus::Rejected | ConnectStatus::Disconnected => return Ok(blockers),
         ConnectStatus::Connected => BlockerEffect::NoSalesAfterDeadline,
         _ => BlockerEffect::NoSales,
     };
     let deadline = due.current_deadline.map(|at| moment(at.millis()));
     for field in &due.past_due {
-        let effect = if payouts { missing } else { BlockerEffect::NoSales };
-        blockers.push(of_field(field, None, effect));
+        blockers.push(of_field(&due, field, None, effect));
     }
     for field in due.currently_due.iter().filter(|field| !due.past_due.contains(field)) {
-        blockers.push(of_field(field, deadline, missing));
+        blockers.push(of_field(&due, field, deadline, effect));
     }
     // What Stripe is checking hinders only those who may not sell yet.
     if status != ConnectStatus::Connected && !due.pending_verification.is_empty() {
         blockers.push(pending(&due.pending_verification));
     }
-    if status == ConnectStatus::Connected && !payouts {
+    if status == ConnectStatus::Restricted
+        && account.is_some_and(|account| account.charges_enabled && !account.payouts_enabled)
+    {
         blockers.push(plain(
             "payouts_paused",
             "Stripe does not pay out to the account right now.",
+            "Do what else is listed here, or ask Stripe's support.",
             BlockerEffect::NoPayouts,
         ));
     }
@@ -101,60 +154,104 @@ pub fn blockers(account: Option<&ConnectAccount>) -> Result<Vec<Blocker>, Proble
     Ok(blockers)
 }
 
-fn plain(code: &str, message: &str, effect: BlockerEffect) -> Blocker {
-    let (code, message) = (code.to_owned(), message.to_owned());
-    Blocker { code, field: None, message, deadline: None, effect }
+fn plain(code: &str, message: &str, action: &str, effect: BlockerEffect) -> Blocker {
+    let [code, message, action] = [code, message, action].map(str::to_owned);
+    let consequence = consequence(effect, None);
+    Blocker { code, field: None, message, action, deadline: None, effect, consequence }
 }
 
-fn of_status(status: ConnectStatus) -> Option<Blocker> {
-    let (code, message) = match status {
-        ConnectStatus::NotStarted => {
-            ("onboarding_not_started", "Payments are not set up: start the onboarding with Stripe.")
+fn consequence(effect: BlockerEffect, deadline: Option<OffsetDateTime>) -> String {
+    match (effect, deadline) {
+        (BlockerEffect::NoSales, _) => "No payments can be taken until then.".to_owned(),
+        (BlockerEffect::NoSalesAfterDeadline, Some(day)) => {
+            let (day, month, year) = (day.day(), day.month(), day.year());
+            format!("Payouts and new sales stop on {day} {month} {year}.")
         }
+        (BlockerEffect::NoSalesAfterDeadline, None) => {
+            "Payouts and new sales may stop any day.".to_owned()
+        }
+        (BlockerEffect::NoPayouts, _) => "Money is not paid out until then.".to_owned(),
+    }
+}
+
+const NOTHING: &str = "Nothing has to be done.";
+const SUPPORT: &str = "Ask Stripe's support.";
+
+fn of_status(status: ConnectStatus) -> Option<Blocker> {
+    let (code, message, action) = match status {
+        ConnectStatus::NotStarted => (
+            "onboarding_not_started",
+            "Payments are not set up.",
+            "Start the onboarding with Stripe.",
+        ),
         ConnectStatus::Onboarding => (
             "onboarding_unfinished",
-            "Stripe's form is not finished: open a new onboarding link and go on.",
+            "Stripe's form is not finished.",
+            "Open a new onboarding link and go on.",
         ),
         ConnectStatus::Rejected => {
-            ("rejected", "Stripe has rejected the account for good; its support can say why.")
+            ("rejected", "Stripe has rejected the account for good.", SUPPORT)
         }
         ConnectStatus::Disconnected => (
             "disconnected",
-            "The account was disconnected from the platform: start the onboarding again.",
+            "The account was disconnected from the platform.",
+            "Start the onboarding again.",
         ),
         ConnectStatus::PendingVerification
         | ConnectStatus::Connected
         | ConnectStatus::Restricted => return None,
     };
-    Some(plain(code, message, BlockerEffect::NoSales))
+    Some(plain(code, message, action, BlockerEffect::NoSales))
 }
 
 fn pending(fields: &[String]) -> Blocker {
     let mut words: Vec<_> = fields.iter().map(|field| in_words(field).1).collect();
     words.dedup();
-    let message =
-        format!("Stripe is checking what was given: {}. Nothing has to be done.", words.join(", "));
-    plain("verification_pending", &message, BlockerEffect::NoSales)
+    let message = format!("Stripe is checking what was given: {}.", words.join(", "));
+    plain("verification_pending", &message, NOTHING, BlockerEffect::NoSales)
 }
 
+/// For accounts of which nothing is due. The reasons are an open set.
+/// <https://docs.stripe.com/api/accounts/object#account_object-requirements-disabled_reason>
 fn disabled(reason: Option<&str>) -> Blocker {
-    let message = match reason {
-        Some("requirements.pending_verification" | "pending_verification" | "under_review")
-        | None => "Stripe is checking the account. Nothing has to be done.".to_owned(),
+    let (message, action) = match reason {
+        Some(
+            "requirements.pending_verification"
+            | "pending_verification"
+            | "under_review"
+            | "listed",
+        )
+        | None => ("Stripe is checking the account.".to_owned(), NOTHING),
         Some("platform_paused") => {
-            "The platform has paused the account: ask its support.".to_owned()
+            ("The platform has paused the account.".to_owned(), "Ask the platform's support.")
         }
-        Some(reason) => {
-            format!("Stripe has disabled the account ({reason}): its support can say why.")
-        }
+        Some(reason) => (format!("Stripe has disabled the account ({reason})."), SUPPORT),
     };
-    plain("account_disabled", &message, BlockerEffect::NoSales)
+    plain("account_disabled", &message, action, BlockerEffect::NoSales)
 }
 
-fn of_field(field: &str, deadline: Option<OffsetDateTime>, effect: BlockerEffect) -> Blocker {
+fn of_field(
+    due: &Requirements,
+    field: &str,
+    deadline: Option<OffsetDateTime>,
+    effect: BlockerEffect,
+) -> Blocker {
     let (code, what) = in_words(field);
-    let message = format!("Stripe still needs {what}.");
-    Blocker { field: Some(field.to_owned()), deadline, ..plain(code, &message, effect) }
+    let refused = due.errors.iter().find(|error| error.requirement == field);
+    let message = match refused {
+        Some(error) => format!("Stripe did not accept {what}: {}", error.reason),
+        None => format!("Stripe still needs {what}."),
+    };
+    let action = match refused {
+        Some(_) => "Open a new onboarding link and give it again.",
+        None => "Open a new onboarding link and give it.",
+    };
+    Blocker {
+        field: Some(field.to_owned()),
+        deadline,
+        consequence: consequence(effect, deadline),
+        ..plain(code, &message, action, effect)
+    }
 }
 
 /// What each kind of field is called, by a part of Stripe's name for it; the first that fits counts.

@@ -353,8 +353,8 @@ async fn terms(app: &App, db: &impl ConnectionTrait, page: &Page) -> Result<Term
         let currency = Currency::parse(&page.currency).map_err(Problem::internal)?;
         return Ok(Terms { amount: 0, currency, fee: 0, account: String::new() });
     }
-    let account = connect_account::of_handle(db, page.handle_id).await?;
-    let account = blocker::expect_connected(account.as_ref())?;
+    let account = connect_account::hold_of_handle(db, page.handle_id).await?;
+    let account = blocker::expect_seller(account.as_ref())?;
     let currency = page_terms::check_price(page, app.config.platform_fee)?;
     Ok(Terms { amount: page.price, currency, fee: app.config.platform_fee.of(page.price), account })
 }

@@ -31,6 +31,7 @@ use crate::{
     body::{Issues, MaybeGiven},
     codes::Code,
     config::App,
+    connect_return,
     connect_status::ConnectState,
     handle::owned,
     idempotency::{Begun, Ticket, Write, Writer},
@@ -45,9 +46,11 @@ use crate::{
 #[oai(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub struct OnboardingWish {
-    /// Where Stripe sends the creator after the form: on this origin or on the allow-list.
+    /// Where the creator goes after the form: on this origin or on the allow-list. Stripe sends the creator
+    /// here first, and the account is read again. A page of ours, unless given.
     pub return_url: Option<String>,
-    /// Where Stripe sends the creator when the link was used or has expired.
+    /// Where Stripe sends the creator when the link was used or has expired. Unless given, the creator is sent
+    /// on to a fresh link.
     pub refresh_url: Option<String>,
     /// ISO 3166 two-letter country of the account, when it is made.
     pub country: Option<String>,
@@ -114,13 +117,11 @@ impl OnboardingRoutes {
 
 fn urls(app: &App, handle: &Handle, wish: &OnboardingWish) -> Result<OnboardingUrls, Problem> {
     let mut issues = Issues::new();
-    let connect = format!("/v2/handles/{}/connect", handle.name);
-    let mut url = |field, given: &Option<String>, ours: &str| match given {
-        Some(given) => issues.take(field, destination(app, given)).map(String::from),
-        None => Some(app.url(&format!("{connect}/{ours}"))),
+    let mut url = |field, given: &Option<String>| {
+        given.as_ref().and_then(|given| issues.take(field, destination(app, given)))
     };
-    let return_url = url("returnUrl", &wish.return_url, "return");
-    let refresh_url = url("refreshUrl", &wish.refresh_url, "refresh");
+    let return_to = url("returnUrl", &wish.return_url);
+    let refresh_url = url("refreshUrl", &wish.refresh_url);
     let is_code = |country: &String| {
         country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
     };
@@ -128,10 +129,9 @@ fn urls(app: &App, handle: &Handle, wish: &OnboardingWish) -> Result<OnboardingU
         issues.blame("country", "must be an ISO 3166 code of two upper-case letters, such as DE");
     }
     issues.settle()?;
-    Ok(OnboardingUrls {
-        return_url: return_url.unwrap_or_default(),
-        refresh_url: refresh_url.unwrap_or_default(),
-    })
+    let ours = connect_return::urls(app, handle, return_to.as_ref());
+    let refresh_url = refresh_url.map_or(ours.refresh_url, String::from);
+    Ok(OnboardingUrls { refresh_url, ..ours })
 }
 
 async fn carry_out(
@@ -166,7 +166,7 @@ async fn carry_out(
 }
 
 /// Waits until the message was heard and the link is there, or will not be.
-async fn link(
+pub async fn link(
     app: &App,
     handle: &Handle,
     run: RunId,
@@ -194,7 +194,7 @@ async fn link(
 
 /// Whether nothing is being made.
 fn is_at_rest(run: &Run) -> bool {
-    !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink")
+    !matches!(run.state_name.as_str(), "" | "CreatingAccount" | "CreatingLink" | "Reconnecting")
 }
 
 async fn account(app: &App, handle: &Handle) -> Result<Option<ConnectAccount>, Problem> {

@@ -7,10 +7,19 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Htm
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes,
-    connect_status::Connect, earnings::EarningsRoutes, handle::Handles, page::Pages,
-    page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
-    sign_in::SignIns, visitor::Visitors, webhook::Webhooks,
+    checkout::Checkouts,
+    codes::Code,
+    connect::{self, Connect},
+    earnings::EarningsRoutes,
+    handle::Handles,
+    page::Pages,
+    page_publish::Publishing,
+    public_page::PublicPages,
+    run::Runs,
+    service::Service,
+    sign_in::SignIns,
+    visitor::Visitors,
+    webhook::Webhooks,
 };
 
 /// Where the page of problems is.
@@ -31,7 +40,6 @@ take `Idempotency-Key`.";
 
 type Everything = (
     Handles,
-    OnboardingRoutes,
     Connect,
     Pages,
     Publishing,
@@ -49,8 +57,7 @@ type Everything = (
 pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         Handles,
-        OnboardingRoutes,
-        Connect,
+        connect::ROUTES,
         Pages,
         Publishing,
         EarningsRoutes,

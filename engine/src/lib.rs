@@ -8,6 +8,7 @@
 mod answer;
 mod backoff;
 mod check;
+mod close_checkouts;
 mod commit;
 mod drain;
 mod error;

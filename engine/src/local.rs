@@ -6,9 +6,12 @@ use entities::{
     rollup_queue,
 };
 use sea_orm::ConnectionTrait;
+use uuid::Uuid;
 use workflows::effect::{Answer, Effect, Failure, Queue};
 
-use crate::{Engine, EngineError, LEASE, WakeUp, answer, backoff, is_passing, wake::Work};
+use crate::{
+    Engine, EngineError, LEASE, WakeUp, answer, backoff, close_checkouts, is_passing, wake::Work,
+};
 
 /// How many local effects are claimed at a time.
 const CLAIM: u64 = 16;
@@ -41,7 +44,7 @@ impl Engine {
     async fn perform_locally(&self, row: &Outbox) -> Result<(), EngineError> {
         let effect: Effect = serde_json::from_str(&row.effect)?;
         let transaction = self.database.begin().await?;
-        let result = act(&transaction, &effect).await?;
+        let result = act(self, &transaction, row.id, &effect).await?;
         let event = answer::event_row(self, row, &effect, &result)?;
         let held = Held { id: row.id, epoch: row.epoch };
         let heard = answer::answer(self, &transaction, &[held], &Vec::from_iter(event)).await?;
@@ -70,7 +73,12 @@ impl Engine {
     }
 }
 
-async fn act(db: &impl ConnectionTrait, effect: &Effect) -> Result<Answer, EngineError> {
+async fn act(
+    engine: &Engine,
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    effect: &Effect,
+) -> Result<Answer, EngineError> {
     match effect {
         Effect::RollUp { handle } => {
             let taken = rollup_queue::take(db, handle.0, FOLD).await?;
@@ -78,6 +86,9 @@ async fn act(db: &impl ConnectionTrait, effect: &Effect) -> Result<Answer, Engin
                 earnings::fold(db, handle.0, &taken).await?;
             }
             Ok(Answer::RolledUp { transactions: i64::try_from(taken.len()).unwrap_or(i64::MAX) })
+        }
+        Effect::CloseCheckouts { handle, account, after } => {
+            close_checkouts::close(engine, db, id, (*handle, account), *after).await
         }
         other => {
             let kind: &'static str = other.into();

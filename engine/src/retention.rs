@@ -1,7 +1,8 @@
 //! Retention: what is finished is deleted after a while, in chunks. Runs, history and ledger stay.
 
 use entities::{
-    connect_account, daily_total, idempotency, inbox, magic_link, outbox, visitor_session,
+    connect_account, daily_total, idempotency, inbox, login_link, magic_link, outbox,
+    visitor_session,
 };
 use workflows::Timestamp;
 
@@ -12,6 +13,7 @@ const INBOX: i64 = 35 * Timestamp::DAY;
 const OUTBOX: i64 = 30 * Timestamp::DAY;
 const IDEMPOTENCY: i64 = Timestamp::DAY;
 const MAGIC_LINKS: i64 = Timestamp::DAY;
+const LOGIN_LINKS: i64 = 5 * Timestamp::MINUTE;
 const CHUNK: u64 = 1_000;
 
 /// How much was deleted.
@@ -51,6 +53,7 @@ impl Engine {
         magic_link::delete_expired(db, now - MAGIC_LINKS).await?;
         visitor_session::delete_expired(db, now).await?;
         connect_account::drop_expired_links(db, now).await?;
+        login_link::delete_old(db, now - LOGIN_LINKS).await?;
         self.count(Timestamp::from_millis(now).day(), deleted).await?;
         Ok(deleted)
     }

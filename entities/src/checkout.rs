@@ -144,6 +144,27 @@ pub async fn of_visitor_and_page(
     query(db, sql, vec![visitor.into(), page.into()]).await
 }
 
+#[derive(FromQueryResult)]
+struct Id {
+    id: Uuid,
+}
+
+/// A handle's open purchases that pay an account, after one of them, the oldest first.
+pub async fn open_of_account(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    account: &str,
+    after: Uuid,
+    limit: u64,
+) -> Result<Vec<Uuid>, DbErr> {
+    let sql = format!(
+        "SELECT id FROM checkout WHERE handle_id = $1 AND id > $2 AND account = $3 \
+         AND status = 'OPEN' ORDER BY id LIMIT {limit}"
+    );
+    let open: Vec<Id> = query(db, &sql, vec![handle.into(), after.into(), account.into()]).await?;
+    Ok(open.into_iter().map(|row| row.id).collect())
+}
+
 /// Whether money of the visitor's for a page is on its way, or held until a person decides.
 pub async fn is_processing(
     db: &impl ConnectionTrait,

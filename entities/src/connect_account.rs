@@ -3,7 +3,10 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::{execute, query_one};
+use crate::{
+    database::Dialect,
+    statement::{execute, query_one},
+};
 
 /// A handle's connected account.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
@@ -20,6 +23,8 @@ pub struct ConnectAccount {
     pub payouts_enabled: bool,
     /// What Stripe wants, as JSON.
     pub requirements: String,
+    /// The status of each capability that was asked for, as JSON.
+    pub capabilities: String,
     /// The single-use onboarding link.
     pub link_url: Option<String>,
     /// Until when it can be used.
@@ -41,6 +46,19 @@ pub enum Link {
     Set(String, i64),
 }
 
+/// What Stripe said of an account.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// May take charges.
+    pub charges_enabled: bool,
+    /// May be paid out.
+    pub payouts_enabled: bool,
+    /// What Stripe wants, as JSON.
+    pub requirements: String,
+    /// The status of each capability that was asked for, as JSON.
+    pub capabilities: String,
+}
+
 /// Changes of a connected account; what is absent stays, but for the failure.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -50,8 +68,8 @@ pub struct Change {
     pub status: Option<&'static str>,
     /// `acct_…`
     pub account_id: Option<String>,
-    /// May take charges, may be paid out, and what Stripe wants, as JSON.
-    pub facts: Option<(bool, bool, String)>,
+    /// What Stripe said of it.
+    pub facts: Option<Facts>,
     /// What becomes of the link.
     pub link: Link,
     /// Why the account or the link could not be made.
@@ -66,31 +84,28 @@ pub async fn update(db: &impl ConnectionTrait, change: &Change) -> Result<(), Db
                requirements, updated_at) VALUES ($1, 'NOT_STARTED', false, false, '{}', $2) \
                ON CONFLICT (handle_id) DO NOTHING";
     execute(db, sql, vec![change.handle_id.into(), change.at.into()]).await?;
-    let (charges, payouts, requirements) = match &change.facts {
-        Some((charges, payouts, requirements)) => {
-            (Some(*charges), Some(*payouts), Some(requirements.clone()))
-        }
-        None => (None, None, None),
-    };
+    let facts = change.facts.as_ref();
     let link = match &change.link {
         Link::Keep => "",
-        Link::Drop | Link::Set(..) => ", link_url = $8, link_expires_at = $9",
+        Link::Drop | Link::Set(..) => ", link_url = $9, link_expires_at = $10",
     };
     let sql = format!(
         "UPDATE connect_account SET updated_at = $2, status = COALESCE($3, status), \
          account_id = COALESCE($4, account_id), charges_enabled = COALESCE($5, charges_enabled), \
          payouts_enabled = COALESCE($6, payouts_enabled), requirements = COALESCE($7, requirements), \
+         capabilities = COALESCE($8, capabilities), \
          failure = {failure}{link} WHERE handle_id = $1",
-        failure = if link.is_empty() { "$8" } else { "$10" },
+        failure = if link.is_empty() { "$9" } else { "$11" },
     );
     let mut values = vec![
         change.handle_id.into(),
         change.at.into(),
         change.status.map(str::to_owned).into(),
         change.account_id.clone().into(),
-        charges.into(),
-        payouts.into(),
-        requirements.into(),
+        facts.map(|facts| facts.charges_enabled).into(),
+        facts.map(|facts| facts.payouts_enabled).into(),
+        facts.map(|facts| facts.requirements.clone()).into(),
+        facts.map(|facts| facts.capabilities.clone()).into(),
     ];
     match &change.link {
         Link::Keep => {}
@@ -106,6 +121,21 @@ pub async fn drop_expired_links(db: &impl ConnectionTrait, now: i64) -> Result<u
     let sql = "UPDATE connect_account SET link_url = NULL, link_expires_at = NULL \
                WHERE link_expires_at <= $1";
     execute(db, sql, vec![now.into()]).await
+}
+
+/// A handle's connected account, which does not change before the transaction ends: what is sold on the
+/// strength of it is there before anybody looks for what must be closed.
+pub async fn hold_of_handle(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+) -> Result<Option<ConnectAccount>, DbErr> {
+    let lock = match Dialect::of(db) {
+        Dialect::Postgres => " FOR SHARE",
+        // There is one writer at a time.
+        Dialect::Sqlite => "",
+    };
+    let sql = format!("SELECT * FROM connect_account WHERE handle_id = $1{lock}");
+    query_one(db, &sql, vec![handle.into()]).await
 }
 
 /// A handle's connected account.

@@ -9,6 +9,7 @@
 pub mod audit_log;
 pub mod checkout;
 pub mod connect_account;
+pub mod connect_account_past;
 pub mod cursor;
 pub mod daily_total;
 pub mod database;
@@ -19,6 +20,7 @@ pub mod history;
 pub mod idempotency;
 pub mod inbox;
 pub mod ledger;
+pub mod login_link;
 pub mod magic_link;
 mod no_delay;
 pub mod node;

@@ -1,6 +1,7 @@
 //! Connected accounts (<https://docs.stripe.com/api/accounts>): created bare, completed by
 //! onboarding, restricted or disconnected through the control interface.
 
+mod capability;
 mod change;
 mod template;
 
@@ -16,7 +17,10 @@ use crate::list::{self, Rest};
 use crate::state::State;
 use crate::table::Record;
 
-pub(crate) use change::{AccountChange, change, complete, complete_partly};
+pub(crate) use capability::{list_capabilities, retrieve_capability, update_capability};
+pub(crate) use change::{
+    AccountChange, change, complete, complete_but, complete_partly, past_deadline,
+};
 
 /// The id of the platform's Connect application, as in `account.application.deauthorized`.
 pub(crate) const APPLICATION: &str = "ca_SimulatedPlatform";
@@ -57,6 +61,7 @@ struct Capability {
 enum CapabilityStatus {
     Active,
     Inactive,
+    Pending,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -64,9 +69,31 @@ struct Requirements {
     currently_due: Vec<String>,
     past_due: Vec<String>,
     pending_verification: Vec<String>,
+    /// Beside those that are due now.
+    #[serde(default)]
+    eventually_due: Vec<String>,
+    #[serde(default)]
+    errors: Vec<RequirementError>,
     disabled_reason: Option<String>,
     /// Seconds since 1970.
     current_deadline: Option<i64>,
+}
+
+/// Why something that was given was not accepted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequirementError {
+    code: String,
+    reason: String,
+    requirement: String,
+}
+
+impl Requirements {
+    /// What is due now will still be due later.
+    fn eventually_due(&self) -> Vec<&String> {
+        let later = self.eventually_due.iter().filter(|name| !self.currently_due.contains(name));
+        self.currently_due.iter().chain(later).collect()
+    }
 }
 
 impl Account {
@@ -87,24 +114,10 @@ impl Account {
             "current_deadline": self.requirements.current_deadline,
             "currently_due": self.requirements.currently_due,
             "disabled_reason": self.requirements.disabled_reason,
-            "errors": [],
-            "eventually_due": self.requirements.currently_due,
+            "errors": self.requirements.errors,
+            "eventually_due": self.requirements.eventually_due(),
             "past_due": self.requirements.past_due,
             "pending_verification": self.requirements.pending_verification,
-        })
-    }
-
-    /// The capability object, as in `capability.updated`.
-    fn render_capability(&self, name: &str, capability: &Capability) -> Value {
-        json!({
-            "id": name,
-            "object": "capability",
-            "account": self.id,
-            "future_requirements": template::no_requirements(),
-            "requested": true,
-            "requested_at": capability.requested_at,
-            "requirements": self.render_requirements(),
-            "status": capability.status,
         })
     }
 }
@@ -256,11 +269,7 @@ fn request_capabilities(account: &mut Account, call: &Call) -> Result<(), ApiErr
             requested.push(name.to_owned());
         }
     }
-    let status = if account.details_submitted && account.charges_enabled {
-        CapabilityStatus::Active
-    } else {
-        CapabilityStatus::Inactive
-    };
+    let status = account.status_of_new_capability();
     for name in requested {
         account
             .capabilities

@@ -3,11 +3,14 @@
 //!
 //! ```text
 //! POST /_sim/accounts/{id}
-//!      {"complete": true} | {"deauthorize": true}
+//!      {"complete": true} | {"deauthorize": true} | {"authorize": true}
 //!      | {"currently_due": [..], "past_due": [..], "pending_verification": [..],
+//!         "eventually_due": [..], "errors": [{"requirement": .., "code": .., "reason": ..}],
 //!         "disabled_reason": "requirements.past_due" | null, "current_deadline": seconds | null,
-//!         "charges_enabled": bool, "payouts_enabled": bool}     what is not given stays
-//!      → the account
+//!         "charges_enabled": bool, "payouts_enabled": bool,
+//!         "capabilities": {"transfers": "active" | "inactive" | "pending"}}
+//!      what is not given stays; with "silent": true no event tells of it. What is due at its
+//!      deadline is overdue then, and disables the account.      → the account
 //! POST /_sim/checkout/sessions/{id}/pay
 //!      {"outcome": "paid" | "declined" | "expired"
 //!                  | "delayed" | "delayed_succeeds" | "delayed_fails",

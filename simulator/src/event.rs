@@ -20,6 +20,7 @@ const MAXIMUM_EVENTS: usize = 100_000;
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventKind {
+    AccountApplicationAuthorized,
     AccountApplicationDeauthorized,
     AccountUpdated,
     ApplicationFeeCreated,
@@ -50,6 +51,7 @@ impl EventKind {
     /// The `type` of the event.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::AccountApplicationAuthorized => "account.application.authorized",
             Self::AccountApplicationDeauthorized => "account.application.deauthorized",
             Self::AccountUpdated => "account.updated",
             Self::ApplicationFeeCreated => "application_fee.created",

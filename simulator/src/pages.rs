@@ -1,5 +1,6 @@
 //! The pages that Stripe would host, as plain forms: checkout, onboarding, the Express dashboard.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -112,12 +113,22 @@ enum CheckoutAction {
 #[derive(Debug, Deserialize)]
 struct OnboardingForm {
     action: OnboardingAction,
+    /// What was ticked: the names of the fields behind [`TICKED`].
+    #[serde(flatten)]
+    ticked: HashMap<String, String>,
 }
+
+/// What the names of the boxes begin with.
+const TICKED: &str = "give:";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum OnboardingAction {
+    /// Everything.
     Complete,
+    /// What is ticked.
+    Provide,
+    /// Everything but the bank account.
     Leave,
 }
 
@@ -228,10 +239,22 @@ fn submit_onboarding(
         let return_url = link.return_url.clone();
         match form.0.action {
             OnboardingAction::Complete => account::complete(state, &account),
+            OnboardingAction::Provide => {
+                let left_out = left_out(state, &account, &form.0.ticked);
+                account::complete_but(state, &account, left_out);
+            }
             OnboardingAction::Leave => account::complete_partly(state, &account),
         }
         Step::GoTo(return_url)
     })
+}
+
+/// What is due and was not ticked.
+fn left_out(state: &State, account: &str, ticked: &HashMap<String, String>) -> Vec<String> {
+    let due = account::accessible(state, account).map(|known| known.requirements_due().to_vec());
+    let mut left_out = due.unwrap_or_default();
+    left_out.retain(|name| !ticked.contains_key(&format!("{TICKED}{name}")));
+    left_out
 }
 
 #[handler]

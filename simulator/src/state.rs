@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::account_link::AccountLink;
 use crate::application_fee::{ApplicationFee, FeeRefund};
 use crate::balance_transaction::BalanceTransaction;
@@ -69,6 +69,8 @@ pub(crate) struct State {
 pub(crate) enum Deadline {
     /// The session with this id expires, if it is still open.
     Expire(String),
+    /// What is due of the account with this id is overdue, if it is still due.
+    Require(String),
     /// The delayed payment of the session with this id succeeds, if it is still on its way.
     Settle(String),
 }
@@ -129,6 +131,7 @@ impl State {
         {
             match deadline {
                 Deadline::Expire(id) => checkout_session::expire_if_open(self, &id),
+                Deadline::Require(id) => account::past_deadline(self, &id),
                 Deadline::Settle(id) => payment::settle_if_on_its_way(self, &id),
             }
         }

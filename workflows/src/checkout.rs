@@ -6,6 +6,7 @@
 //! - access only for what was paid as agreed: another amount or currency waits for a person, in quarantine;
 //! - paid wins: a session that expired, failed or was called off and then turns out to be paid is settled;
 //! - a lost webhook costs only time: whatever is waited for, an answer or a timer is on its way;
+//! - when the seller's account can no longer be paid, the payment page closes, unless the buyer was faster;
 //! - of two paid purchases of the same page by the same visitor, one is granted and the other given back.
 //!
 //! A webhook of Stripe's is believed as it is (it is signed) where it leads forward. Where it contradicts
@@ -42,7 +43,12 @@ pub enum State {
     /// The buyer is through, the money is on its way (a delayed payment method).
     AwaitingFunds { order: Order, session: String },
     /// Called off: the session is being closed at Stripe, unless the buyer was faster.
-    Expiring { order: Order, session: String },
+    Expiring {
+        order: Order,
+        session: String,
+        #[serde(default, skip_serializing_if = "Why::is_called_off")]
+        why: Why,
+    },
     /// Paid, posted, granted. `payment` is absent where nothing had to be paid.
     Settled { order: Order, payment: Option<Payment> },
     /// Closed, and then reported as paid or on its way: the session itself is read, and decides.
@@ -58,7 +64,31 @@ pub enum State {
     /// The session could not be made, or the delayed payment failed.
     Failed { order: Order, reason: String },
     /// Called off before anything was paid.
-    Cancelled { order: Order },
+    Cancelled {
+        order: Order,
+        #[serde(default, skip_serializing_if = "Why::is_called_off")]
+        why: Why,
+    },
+}
+
+/// Why a purchase was called off.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Why {
+    /// A person did.
+    #[default]
+    Cancelled,
+    /// The seller's account can no longer be paid.
+    SellerLost,
+}
+
+impl Why {
+    fn is_called_off(&self) -> bool {
+        *self == Self::Cancelled
+    }
 }
 
 /// What was agreed when the buyer asked: frozen, whatever becomes of the page and its price.
@@ -95,6 +125,8 @@ pub enum Event {
     RefundFailed(Failure),
     /// The payment's balance transaction became known.
     ProcessorFee(BalanceTransaction),
+    /// The seller's account can no longer be paid.
+    SellerLost,
     /// A person calls the purchase off.
     Cancel,
     /// The timer: the session should have closed by now.
@@ -151,14 +183,20 @@ impl Workflow for Checkout {
             (S::CreatingSession { order, .. }, E::SessionReported(report)) => {
                 reported(state, order, report, at)
             }
-            (S::CreatingSession { order, .. }, E::Cancel) => Ok(cancelled(order)),
+            (S::CreatingSession { order, .. }, E::Cancel) => Ok(cancelled(order, Why::Cancelled)),
+            (S::CreatingSession { order, .. }, E::SellerLost) => {
+                Ok(cancelled(order, Why::SellerLost))
+            }
 
             (
                 S::AwaitingPayment { order, .. },
                 E::SessionReported(report) | E::SessionRetrieved(report),
             ) => reported(state, order, report, at),
             (S::AwaitingPayment { order, session, .. }, E::Cancel) => {
-                Ok(expire(order, session, at))
+                Ok(expire(order, session, Why::Cancelled, at))
+            }
+            (S::AwaitingPayment { order, session, .. }, E::SellerLost) => {
+                Ok(expire(order, session, Why::SellerLost, at))
             }
             (S::AwaitingPayment { session, .. }, E::TimerFired) => {
                 Ok(retrieve(state, session, at.plus(LOOK_AGAIN)))
@@ -182,7 +220,7 @@ impl Workflow for Checkout {
             (
                 S::Expired { order }
                 | S::Failed { order, .. }
-                | S::Cancelled { order }
+                | S::Cancelled { order, .. }
                 | S::Confirming { order, .. },
                 E::SessionReported(Session { id, outcome: Outcome::Unpaid | Outcome::Paid(_) }),
             ) => Ok(confirm(order, id, at)),
@@ -193,12 +231,13 @@ impl Workflow for Checkout {
                 Ok(retrieve(state, session, at.plus(LOOK_AGAIN)))
             }
             (
-                S::Expired { order } | S::Failed { order, .. } | S::Cancelled { order },
+                S::Expired { order } | S::Failed { order, .. } | S::Cancelled { order, .. },
                 E::SessionRetrieved(Session { outcome: Outcome::Paid(payment), .. }),
             ) => Ok(settle(order, payment)),
             // Stripe made the session while the purchase was called off: close it.
-            (S::Cancelled { order }, E::SessionCreated { session, .. }) => {
-                Ok(expire(order, session.clone(), at).record(Record::StripeObject(session.clone())))
+            (S::Cancelled { order, why }, E::SessionCreated { session, .. }) => {
+                let known = Record::StripeObject(session.clone());
+                Ok(expire(order, session.clone(), why, at).record(known))
             }
 
             (
@@ -256,7 +295,7 @@ impl Workflow for Checkout {
                 | S::Confirming { order, .. }
                 | S::Expired { order }
                 | S::Failed { order, .. }
-                | S::Cancelled { order },
+                | S::Cancelled { order, .. },
                 E::ProcessorFee(fee),
             ) => {
                 let agreed = Money::new(order.sale.amount, order.sale.currency);

@@ -3,31 +3,42 @@
 //! It promises:
 //! - one connected account for each handle, however often onboarding is asked for;
 //! - the state follows only from the account *as it was retrieved*, never from an event's body, so that late,
-//!   early and repeated events cannot move it backwards;
+//!   early and repeated events cannot move it: not even the one that says that the access was taken back;
 //! - one retrieval at a time: what happens meanwhile leads to one more, so an old answer never overwrites a
-//!   newer one;
-//! - a creator who took the access back may start again, and what is still on its way about the earlier
-//!   account means nothing to the new one;
-//! - a lost webhook costs only time: a timer looks, often while something is open, daily when all is well.
+//!   newer one; an answer that nobody waits for any more is not believed, and leads to a fresh one;
+//! - a creator who took the access back may start again: with the same account if it lets us in, else with
+//!   another one, and the earlier one is kept for what was sold through it;
+//! - what is still on its way about an earlier account means nothing to the new one;
+//! - an account that can no longer be paid has its open purchases closed, page by page;
+//! - a lost webhook costs only time: a timer looks, often while something is open, daily when all is well;
+//!   and a look, or a link, that never comes to an answer is given up after a day.
 //!
-//! This file says which event leads where; `steps` says with which effects and records.
+//! This file says which event leads where; `steps` says with which effects and records, `verdict` what a
+//! retrieved account means, `purchases` what becomes of what is open.
 //!
 //! Diagram: `workflows/diagrams/connect_onboarding.mmd`, explored from this file.
 
+mod purchases;
 mod steps;
+mod verdict;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     effect::{Answer, Effect, Failure, OnboardingUrls},
-    id::HandleId,
+    id::{CheckoutId, HandleId, LoginLinkId},
     stripe::Account,
     timestamp::Timestamp,
-    workflow::{Refused, Standing, Step, Workflow},
+    workflow::{Refused, Standing, Step, Unreadable, Workflow},
 };
+use purchases::checkouts_closed;
 use steps::*;
 
-/// What an onboarding remembers. The single-use link is not among it.
+/// What an onboarding remembers. No link is among it: links are secrets.
+///
+/// While an account is read, or a link made, the timer is a day away: a safety net, for effects are tried for
+/// hours, not for days. One that went dead must not end the looking for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[allow(missing_docs, reason = "the variant's comment speaks of its fields")]
 pub enum State {
@@ -45,8 +56,11 @@ pub enum State {
     Restricted { known: Known },
     /// Refused by Stripe for good.
     Rejected { known: Known },
-    /// The creator took the access back.
+    /// The creator took the access back. The account is looked at again only when Stripe speaks of it, or when
+    /// the creator wants to begin again.
     Disconnected { known: Known },
+    /// The creator wants to begin again: the account is read, for it may let us in again.
+    Reconnecting { known: Known, wish: Box<Onboard> },
     /// Stripe would not make an account.
     Failed { handle: HandleId, reason: String },
 }
@@ -62,6 +76,8 @@ pub struct Known {
     pub reading: Reading,
     /// How often the timer has looked since the account last changed.
     pub looks: u8,
+    /// Whether there may be open purchases that pay it.
+    pub purchases: Purchases,
 }
 
 /// Whether the account is being read.
@@ -74,6 +90,16 @@ pub enum Reading {
     UnderWay,
     /// Yes, and something happened since: read once more.
     OnceMore,
+}
+
+/// Whether there may be open purchases that pay an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purchases {
+    /// There may be: it could sell since they were last closed.
+    Possible,
+    /// It never could, or they are told to close.
+    Closed,
 }
 
 /// What can happen to an onboarding.
@@ -97,8 +123,16 @@ pub enum Event {
     AccountRetrieved(Account),
     /// The account cannot be read.
     AccountUnreadable { account: String, failure: Failure },
-    /// The creator took the access back.
+    /// Stripe says that the creator took the access back.
     Deauthorized { account: String },
+    /// The creator wants to see Stripe's dashboard.
+    OpenDashboard { request: LoginLinkId },
+    /// The link to the dashboard was minted.
+    LoginLinkCreated { request: LoginLinkId, url: String },
+    /// Stripe will not mint a link to the dashboard.
+    LoginLinkFailed { request: LoginLinkId, failure: Failure },
+    /// Open purchases that pay the account were told to close, up to this one if there may be more.
+    CheckoutsClosed { account: String, after: Option<CheckoutId> },
     /// A person calls the onboarding off.
     Cancel,
     /// The timer: time to look.
@@ -119,9 +153,33 @@ pub struct Onboard {
 /// The onboarding of a handle.
 pub struct ConnectOnboarding;
 
+/// The states that follow from the account as it was retrieved.
+macro_rules! placed {
+    ($known:ident) => {
+        S::AwaitingCreator { known: $known }
+            | S::PendingVerification { known: $known }
+            | S::Connected { known: $known }
+            | S::Restricted { known: $known }
+    };
+}
+
+/// The states with an account that the creator goes on with.
+macro_rules! live {
+    ($known:ident) => {
+        S::CreatingLink { known: $known } | placed!($known)
+    };
+}
+
+/// The states in which an account is looked at.
+macro_rules! watched {
+    ($known:ident) => {
+        live!($known) | S::Disconnected { known: $known } | S::Reconnecting { known: $known, .. }
+    };
+}
+
 impl Workflow for ConnectOnboarding {
     const NAME: &'static str = "connect_onboarding";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;
@@ -138,22 +196,16 @@ impl Workflow for ConnectOnboarding {
         use {Event as E, State as S};
         match (state.clone(), event) {
             (S::CreatingAccount { handle, urls }, E::AccountCreated { account }) => {
-                Ok(account_created(handle, account, urls))
+                Ok(account_created(handle, account, &urls, at))
             }
             (S::CreatingAccount { handle, .. }, E::AccountFailed(failure)) => {
                 Ok(failed(handle, failure))
             }
-            (S::Failed { .. } | S::Disconnected { .. }, E::Onboard(wish)) => {
-                Ok(create_account(wish))
-            }
+            (S::Failed { .. }, E::Onboard(wish)) => Ok(create_account(wish)),
 
             // An answer or a webhook from before the creator started again.
             (
-                S::CreatingLink { known }
-                | S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
+                watched!(known),
                 E::LinkCreated { account, .. }
                 | E::LinkFailed { account, .. }
                 | E::AccountRetrieved(Account { id: account, .. })
@@ -163,15 +215,10 @@ impl Workflow for ConnectOnboarding {
                 Err(Refused::because("this is about an earlier account"))
             }
 
-            (
-                S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::Onboard(wish),
-            ) => Ok(create_link(known, &wish.urls)),
             // A second wish while a link is made: one more link, the newest wins.
-            (S::CreatingLink { known }, E::Onboard(wish)) => Ok(create_link(known, &wish.urls)),
+            (live!(known), E::Onboard(wish)) => Ok(create_link(known, &wish.urls, at)),
+            (S::Disconnected { known }, E::Onboard(wish)) => Ok(reconnect(known, wish, at)),
+            (S::Reconnecting { known, .. }, E::Onboard(wish)) => Ok(reconnect(known, wish, at)),
             (S::CreatingLink { known }, E::LinkCreated { url, expires_at, .. }) => {
                 Ok(link_created(known, url, *expires_at, at))
             }
@@ -179,56 +226,47 @@ impl Workflow for ConnectOnboarding {
                 Ok(link_failed(known, failure, at))
             }
             // The link of an earlier wish, after the state went on.
-            (
-                S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::LinkCreated { url, expires_at, .. },
-            ) => Ok(late_link(state, &known, url, *expires_at, at)),
-
-            (
-                S::CreatingLink { known }
-                | S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::AccountChanged,
-            ) => look(state, Known { looks: 0, ..known }, at),
-            (
-                S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::TimerFired,
-            ) => {
-                let looks = known.looks.saturating_add(1);
-                look(state, Known { looks, ..known }, at)
+            (placed!(known), E::LinkCreated { url, expires_at, .. }) => {
+                Ok(late_link(state, &known, url, *expires_at, at))
             }
-            (
-                S::CreatingLink { known }
-                | S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::AccountRetrieved(account),
-            ) => Ok(retrieved(state, known, account, at)),
-            (
-                S::CreatingLink { known }
-                | S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::AccountUnreadable { failure, .. },
-            ) => Ok(unreadable(state, known, failure, at)),
-            (
-                S::CreatingLink { known }
-                | S::AwaitingCreator { known }
-                | S::PendingVerification { known }
-                | S::Connected { known }
-                | S::Restricted { known },
-                E::Deauthorized { .. },
-            ) => Ok(disconnected(known)),
+
+            // That the access was taken back shows when the account is read.
+            (watched!(known), E::AccountChanged | E::Deauthorized { .. }) => {
+                look(state, Known { looks: 0, ..known }, at)
+            }
+            // Nobody looks by himself at an account that is gone.
+            (S::Disconnected { known: Known { reading: Reading::Idle, .. } }, E::TimerFired) => {
+                Err(Refused::unplaced(state, event))
+            }
+            (watched!(known), E::TimerFired) => {
+                let looks = known.looks.saturating_add(1);
+                Ok(look_at_last(state, Known { looks, ..known }, at))
+            }
+            // Nobody waits for this any more: it may be old.
+            (watched!(known), E::AccountRetrieved(_) | E::AccountUnreadable { .. })
+                if known.reading == Reading::Idle =>
+            {
+                look(state, known, at)
+            }
+            (watched!(known), E::AccountRetrieved(account)) => {
+                Ok(retrieved(state, known, account, at))
+            }
+            (watched!(known), E::AccountUnreadable { failure, .. }) => {
+                Ok(unreadable(state, known, failure, at))
+            }
+
+            (live!(known), E::OpenDashboard { request }) => {
+                Ok(create_login_link(state, known, *request, at))
+            }
+            (_, E::LoginLinkCreated { request, url }) => {
+                Ok(login_link(state, *request, Ok(url.clone()), at))
+            }
+            (_, E::LoginLinkFailed { request, failure }) => {
+                Ok(login_link(state, *request, Err(failure.message.clone()), at))
+            }
+            (_, E::CheckoutsClosed { account, after }) => {
+                checkouts_closed(state, account, *after, at)
+            }
 
             (
                 S::CreatingAccount { .. }
@@ -239,6 +277,7 @@ impl Workflow for ConnectOnboarding {
                 | S::Restricted { .. }
                 | S::Rejected { .. }
                 | S::Disconnected { .. }
+                | S::Reconnecting { .. }
                 | S::Failed { .. },
                 _,
             ) => Err(Refused::unplaced(state, event)),
@@ -259,6 +298,12 @@ impl Workflow for ConnectOnboarding {
                 expires_at: *expires_at,
             },
             (_, Answer::AccountRetrieved(account)) => Event::AccountRetrieved(account.clone()),
+            (Effect::CreateLoginLink { request, .. }, Answer::LoginLinkCreated { url }) => {
+                Event::LoginLinkCreated { request: *request, url: url.clone() }
+            }
+            (Effect::CloseCheckouts { account, .. }, Answer::CheckoutsClosed { after }) => {
+                Event::CheckoutsClosed { account: account.clone(), after: *after }
+            }
             (Effect::CreateAccount { .. }, Answer::Failed(failure)) => {
                 Event::AccountFailed(failure.clone())
             }
@@ -267,6 +312,9 @@ impl Workflow for ConnectOnboarding {
             }
             (Effect::RetrieveAccount { account }, Answer::Failed(failure)) => {
                 Event::AccountUnreadable { account: account.clone(), failure: failure.clone() }
+            }
+            (Effect::CreateLoginLink { request, .. }, Answer::Failed(failure)) => {
+                Event::LoginLinkFailed { request: *request, failure: failure.clone() }
             }
             _ => return None,
         })
@@ -283,6 +331,9 @@ impl Workflow for ConnectOnboarding {
             State::Restricted { .. } => {
                 Standing::waiting("the creator to give Stripe what is missing")
             }
+            State::Reconnecting { .. } => {
+                Standing::waiting("Stripe to say whether the account can be used again")
+            }
             State::Connected { .. }
             | State::Rejected { .. }
             | State::Disconnected { .. }
@@ -290,15 +341,35 @@ impl Workflow for ConnectOnboarding {
         }
     }
 
-    /// The link is a secret, and used up soon.
+    /// Links are secrets, and used up soon.
     fn masked(event: &Event) -> Option<Event> {
+        let masked = || "(masked)".to_owned();
         match event {
             Event::LinkCreated { account, expires_at, .. } => Some(Event::LinkCreated {
                 account: account.clone(),
-                url: "(masked)".to_owned(),
+                url: masked(),
                 expires_at: *expires_at,
             }),
+            Event::LoginLinkCreated { request, .. } => {
+                Some(Event::LoginLinkCreated { request: *request, url: masked() })
+            }
             _ => None,
         }
+    }
+
+    /// Version 1 did not know whether there were purchases: there may be.
+    fn upgrade(version: u32, mut stored: Value) -> Result<State, Unreadable> {
+        if version < 2
+            && let Some(variant) = stored.as_object_mut()
+            && let Some(known) = variant.values_mut().find_map(|fields| fields.get_mut("known"))
+            && let Some(known) = known.as_object_mut()
+        {
+            known.entry("purchases").or_insert_with(|| "possible".into());
+        }
+        serde_json::from_value(stored).map_err(|error| Unreadable {
+            workflow: Self::NAME,
+            version,
+            reason: error.to_string(),
+        })
     }
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{CheckoutId, HandleId, MagicLinkId, PageId},
+    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId},
     money::Money,
     stripe,
     timestamp::Timestamp,
@@ -34,6 +34,14 @@ pub enum Effect {
     RetrieveAccount {
         /// `acct_…`
         account: String,
+    },
+    /// Mint a single-use link to the Express dashboard.
+    /// <https://docs.stripe.com/api/accounts/login_link/create>
+    CreateLoginLink {
+        /// `acct_…`
+        account: String,
+        /// Which wish it answers.
+        request: LoginLinkId,
     },
     /// Create a Checkout Session with a destination charge. <https://docs.stripe.com/connect/destination-charges>
     CreateCheckoutSession(Box<SessionRequest>),
@@ -78,6 +86,15 @@ pub enum Effect {
         /// Whose.
         handle: HandleId,
     },
+    /// Local: tell a page of the open purchases that pay an account to close.
+    CloseCheckouts {
+        /// Whose.
+        handle: HandleId,
+        /// `acct_…`
+        account: String,
+        /// Purchases up to this one are too old, or were told.
+        after: CheckoutId,
+    },
 }
 
 /// Where Stripe sends the creator.
@@ -85,7 +102,8 @@ pub enum Effect {
 pub struct OnboardingUrls {
     /// After the form.
     pub return_url: String,
-    /// When the link was used or has expired.
+    /// When the link was used or has expired. `{token}` in it becomes a proof, made when the link is minted
+    /// and stored nowhere, that whoever comes back was the one who had the link.
     pub refresh_url: String,
 }
 
@@ -165,6 +183,11 @@ pub enum Answer {
     },
     /// The account as it is.
     AccountRetrieved(stripe::Account),
+    /// The link was minted.
+    LoginLinkCreated {
+        /// Single use, and a secret.
+        url: String,
+    },
     /// The session is open.
     SessionCreated {
         /// `cs_…`
@@ -186,6 +209,11 @@ pub enum Answer {
     RolledUp {
         /// How many were folded.
         transactions: i64,
+    },
+    /// A page of open purchases was told.
+    CheckoutsClosed {
+        /// The last one that was told, if there may be more.
+        after: Option<CheckoutId>,
     },
     /// It will not happen.
     Failed(Failure),
@@ -231,6 +259,7 @@ impl Effect {
             Self::CreateAccount { .. }
             | Self::CreateAccountLink { .. }
             | Self::RetrieveAccount { .. }
+            | Self::CreateLoginLink { .. }
             | Self::CreateCheckoutSession(_)
             | Self::RetrieveCheckoutSession { .. }
             | Self::ExpireCheckoutSession { .. }
@@ -238,7 +267,7 @@ impl Effect {
             | Self::RetrieveRefund { .. } => Queue::Stripe,
             Self::SendMail(_) => Queue::Mail,
             Self::SyncMarker { .. } => Queue::Marker,
-            Self::RollUp { .. } => Queue::Local,
+            Self::RollUp { .. } | Self::CloseCheckouts { .. } => Queue::Local,
         }
     }
 }

@@ -76,6 +76,8 @@ id!(/// A signed-in browser of a visitor.
     SessionId, "sess_");
 id!(/// One magic link.
     MagicLinkId, "link_");
+id!(/// A wish for a link to Stripe's dashboard.
+    LoginLinkId, "login_");
 id!(/// One run of a workflow.
     RunId, "run_");
 id!(/// One effect in the outbox.

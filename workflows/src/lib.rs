@@ -20,6 +20,7 @@ pub mod message;
 pub mod money;
 pub mod page_publish;
 pub mod record;
+pub mod refresh_token;
 pub mod stripe;
 pub mod stripe_event;
 pub mod timestamp;

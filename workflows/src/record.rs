@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Marker,
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, SessionId, VisitorId},
+    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
     ledger::Transaction,
     message::Message,
     stripe,
@@ -26,6 +26,10 @@ pub enum Record {
     Checkout(CheckoutUpdate),
     /// Bring the connect account's row up to date.
     ConnectAccount(Box<ConnectAccountUpdate>),
+    /// Keep an account that a handle has left, for what was sold through it.
+    PastConnectAccount(PastConnectAccount),
+    /// A link to Stripe's dashboard, or why there is none, for whoever asked for it.
+    LoginLink(LoginLink),
     /// From now on, events about this Stripe object go to this run.
     StripeObject(String),
     /// How far the page's marker is.
@@ -126,6 +130,26 @@ pub struct ConnectAccountUpdate {
     pub link: LinkChange,
     /// Why the account or the link could not be made. Every later update clears it.
     pub failure: Option<String>,
+}
+
+/// An account that a handle has left.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PastConnectAccount {
+    /// Whose.
+    pub handle: HandleId,
+    /// `acct_…`
+    pub account: String,
+}
+
+/// A link to Stripe's dashboard, or why there is none. Whoever asked takes it, and it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LoginLink {
+    /// Which wish it answers.
+    pub request: LoginLinkId,
+    /// Whose.
+    pub handle: HandleId,
+    /// A secret: whoever opens it acts as the creator. Or why Stripe makes none.
+    pub made: Result<String, String>,
 }
 
 /// What becomes of the single-use onboarding link in the row.

@@ -1,5 +1,7 @@
 //! What Sluice takes over from Stripe's objects: the few facts that machines decide on.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{money::Currency, timestamp::Timestamp};
@@ -55,8 +57,35 @@ pub struct Account {
     pub details_submitted: bool,
     /// The `transfers` capability is active: destination charges can pay this account.
     pub transfers_active: bool,
+    /// The capabilities that were asked for, by Stripe's names.
+    #[serde(default)]
+    pub capabilities: BTreeMap<String, CapabilityStatus>,
     /// What Stripe still wants.
     pub requirements: Requirements,
+}
+
+impl Account {
+    /// Whether destination charges can pay it.
+    pub fn can_be_paid(&self) -> bool {
+        self.charges_enabled && self.transfers_active
+    }
+}
+
+/// `capability.status`, with those that Stripe has switched off counted as inactive.
+/// <https://docs.stripe.com/api/capabilities/object>
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum CapabilityStatus {
+    /// It can be used.
+    Active,
+    /// Stripe is checking.
+    Pending,
+    /// It cannot be used.
+    #[default]
+    Inactive,
 }
 
 /// `account.requirements`.
@@ -69,10 +98,27 @@ pub struct Requirements {
     pub past_due: Vec<String>,
     /// Fields that Stripe is checking.
     pub pending_verification: Vec<String>,
+    /// Fields that will be due, without a date.
+    #[serde(default)]
+    pub eventually_due: Vec<String>,
+    /// What was wrong with what was given.
+    #[serde(default)]
+    pub errors: Vec<RequirementError>,
     /// When capabilities are lost if `currently_due` stays open.
     pub current_deadline: Option<Timestamp>,
     /// Why the account is disabled: an open set; `rejected.…` is final.
     pub disabled_reason: Option<String>,
+}
+
+/// Why Stripe did not accept what was given for a field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RequirementError {
+    /// The field.
+    pub requirement: String,
+    /// Stripe's code: an open set.
+    pub code: String,
+    /// For a person.
+    pub reason: String,
 }
 
 /// A refund as Stripe reported it.

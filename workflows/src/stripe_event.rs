@@ -176,9 +176,13 @@ fn platform(envelope: &Envelope) -> Meaning {
 
 fn connect(envelope: &Envelope) -> Meaning {
     let event: fn(&str) -> connect_onboarding::Event = match envelope.kind.as_str() {
-        "account.updated" | "capability.updated" | "account.external_account.updated" => {
-            |_| connect_onboarding::Event::AccountChanged
-        }
+        "account.updated"
+        | "account.application.authorized"
+        | "account.external_account.created"
+        | "account.external_account.updated"
+        | "account.external_account.deleted"
+        | "capability.updated"
+        | "person.updated" => |_| connect_onboarding::Event::AccountChanged,
         "account.application.deauthorized" => {
             |account| connect_onboarding::Event::Deauthorized { account: account.to_owned() }
         }

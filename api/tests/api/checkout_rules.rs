@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     on_both,
     stripe::{event, paid},
-    world::{CONNECT_SECRET, Setup, World, token},
+    world::{Setup, World, token},
 };
 
 on_both! {
@@ -41,24 +41,6 @@ async fn s09_no_second_purchase_while_the_first_awaits_funds(world: World) {
     world.webhook(&late).await.expect(200);
     world.settle().await;
     world.buy(&cookie, "alice", "guide").await.problem(409, "already_entitled");
-}
-
-async fn s30_a_restricted_creator_sells_nothing_new(world: World) {
-    world.seller("alice").await;
-    world.page("alice", "guide").await;
-    let cookie = world.visitor("bob@example.com").await;
-    *world.stripe.connected.lock().unwrap() = false;
-    let path = "/v2/handles/alice/connect/status";
-    let status = world.get(path).bearer(token("alice")).send().await.expect(200);
-    let mut updated = event("evt_1", "account.updated", json!({}));
-    updated["account"] = status["accountId"].clone();
-    let hook = "/v2/public/stripe/connect-webhook";
-    world.signed(hook, CONNECT_SECRET, &updated).await.expect(200);
-    world.settle().await;
-    let rows = world.rows().await;
-    let problem = world.buy(&cookie, "alice", "guide").await.problem(409, "connect_not_ready");
-    assert!(!problem["blockers"].as_array().unwrap().is_empty(), "{problem}");
-    assert_eq!(world.rows().await, rows);
 }
 
 async fn what_stripe_refuses_is_a_502_and_may_be_tried_again(world: World) {

@@ -6,6 +6,8 @@ mod auth;
 mod bad_input;
 mod checkout_rules;
 mod client;
+mod connect;
+mod connect_lost;
 mod document;
 mod idempotency;
 mod outage;

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use workflows::{
     Timestamp,
-    effect::{Answer, Effect, Failure, Mail},
+    effect::{Answer, Effect, Failure, Mail, OnboardingUrls},
     id::MagicLinkId,
-    stripe::{Account, Outcome, Refund, RefundStatus, Requirements, Session},
+    stripe::{Account, CapabilityStatus, Outcome, Refund, RefundStatus, Requirements, Session},
 };
 
 /// What it answers, and what it was asked.
@@ -23,6 +23,12 @@ pub struct Stripe {
     pub connected: Mutex<bool>,
     /// What the accounts still lack.
     pub due: Mutex<Vec<String>>,
+    /// Accounts that let nobody in any more.
+    pub gone: Mutex<Vec<String>>,
+    /// What is said of every account instead.
+    pub said: Mutex<Option<Account>>,
+    /// Where the links lead back to.
+    pub urls: Mutex<Vec<OnboardingUrls>>,
     /// Links that were mailed.
     pub mailed: Mutex<Vec<MagicLinkId>>,
     /// How many accounts, links and sessions were made.
@@ -35,17 +41,38 @@ impl Stripe {
     }
 
     fn account(&self, id: &str) -> Account {
+        if let Some(said) = &*self.said.lock().unwrap() {
+            return Account { id: id.to_owned(), ..said.clone() };
+        }
         let connected = *self.connected.lock().unwrap();
+        let transfers = match connected {
+            true => CapabilityStatus::Active,
+            false => CapabilityStatus::Inactive,
+        };
         Account {
             id: id.to_owned(),
             charges_enabled: connected,
             payouts_enabled: connected,
             details_submitted: connected,
             transfers_active: connected,
+            capabilities: [("transfers".to_owned(), transfers)].into(),
             requirements: Requirements {
                 currently_due: self.due.lock().unwrap().clone(),
                 ..Requirements::default()
             },
+        }
+    }
+
+    fn expect_access(&self, account: &str) -> Result<(), Trouble> {
+        match self.gone.lock().unwrap().iter().any(|gone| gone == account) {
+            true => {
+                let failure = Failure {
+                    code: "account_invalid".to_owned(),
+                    message: "the access may have been revoked".to_owned(),
+                };
+                Err(Trouble::Permanent(failure))
+            }
+            false => Ok(()),
         }
     }
 
@@ -68,7 +95,9 @@ impl Perform for Stripe {
                 let n = self.make("account")?;
                 Answer::AccountCreated { account: format!("acct_{n}{}", task.id.0.simple()) }
             }
-            Effect::CreateAccountLink { .. } => {
+            Effect::CreateAccountLink { account, urls } => {
+                self.expect_access(account)?;
+                self.urls.lock().unwrap().push(urls.clone());
                 let n = self.make("link")?;
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
                 let now = i64::try_from(now.unwrap().as_millis()).unwrap();
@@ -77,7 +106,15 @@ impl Perform for Stripe {
                     expires_at: Timestamp::from_millis(now + 5 * Timestamp::MINUTE),
                 }
             }
-            Effect::RetrieveAccount { account } => Answer::AccountRetrieved(self.account(account)),
+            Effect::RetrieveAccount { account } => {
+                self.expect_access(account)?;
+                Answer::AccountRetrieved(self.account(account))
+            }
+            Effect::CreateLoginLink { account, .. } => {
+                self.expect_access(account)?;
+                let n = self.make("login link")?;
+                Answer::LoginLinkCreated { url: format!("https://connect.stripe.test/express/{n}") }
+            }
             Effect::CreateCheckoutSession(request) => {
                 self.make("session")?;
                 Answer::SessionCreated {

@@ -1,10 +1,13 @@
 //! The rows of connected accounts. Few, and so written one by one.
 
-use entities::connect_account::{self, Change, Link};
+use entities::{
+    connect_account::{self, Change, Facts, Link},
+    connect_account_past, login_link,
+};
 use sea_orm::ConnectionTrait;
 use workflows::{
     Timestamp,
-    record::{ConnectAccountUpdate, LinkChange},
+    record::{ConnectAccountUpdate, LinkChange, LoginLink, PastConnectAccount},
 };
 
 use crate::EngineError;
@@ -22,12 +25,52 @@ pub async fn write(
     Ok(())
 }
 
+/// Keeps the accounts that handles have left, in the order of their ids.
+pub async fn write_past(
+    db: &impl ConnectionTrait,
+    past: &[(Timestamp, PastConnectAccount)],
+) -> Result<(), EngineError> {
+    let mut sorted: Vec<_> = past.iter().collect();
+    sorted.sort_by(|(_, a), (_, b)| a.account.cmp(&b.account));
+    for (at, past) in sorted {
+        let row = connect_account_past::PastConnectAccount {
+            account_id: past.account.clone(),
+            handle_id: past.handle.0,
+            left_at: at.millis(),
+        };
+        connect_account_past::keep(db, &row).await?;
+    }
+    Ok(())
+}
+
+/// Puts links to Stripe's dashboard down, in the order of the wishes.
+pub async fn write_login_links(
+    db: &impl ConnectionTrait,
+    links: &[(Timestamp, LoginLink)],
+) -> Result<(), EngineError> {
+    let mut sorted: Vec<_> = links.iter().collect();
+    sorted.sort_by_key(|(_, link)| link.request);
+    for (at, link) in sorted {
+        let row = login_link::LoginLink {
+            id: link.request.0,
+            handle_id: link.handle.0,
+            url: link.made.as_ref().ok().cloned(),
+            failure: link.made.as_ref().err().cloned(),
+            created_at: at.millis(),
+        };
+        login_link::insert(db, &row).await?;
+    }
+    Ok(())
+}
+
 fn change(at: Timestamp, update: &ConnectAccountUpdate) -> Result<Change, EngineError> {
     let facts = match &update.account {
-        Some(account) => {
-            let requirements = serde_json::to_string(&account.requirements)?;
-            Some((account.charges_enabled, account.payouts_enabled, requirements))
-        }
+        Some(account) => Some(Facts {
+            charges_enabled: account.charges_enabled,
+            payouts_enabled: account.payouts_enabled,
+            requirements: serde_json::to_string(&account.requirements)?,
+            capabilities: serde_json::to_string(&account.capabilities)?,
+        }),
         None => None,
     };
     Ok(Change {

@@ -17,8 +17,8 @@ use workflows::{
     ledger::Transaction,
     message::Message,
     record::{
-        CheckoutUpdate, ConnectAccountUpdate, Grant, MarkerUpdate, OperatorCase, Record,
-        VisitorSession,
+        CheckoutUpdate, ConnectAccountUpdate, Grant, LoginLink, MarkerUpdate, OperatorCase,
+        PastConnectAccount, Record, VisitorSession,
     },
 };
 
@@ -31,6 +31,8 @@ struct Gathered {
     grants: Vec<(Timestamp, Grant)>,
     checkouts: Vec<(Timestamp, CheckoutUpdate)>,
     connect_accounts: Vec<(Timestamp, ConnectAccountUpdate)>,
+    past_connect_accounts: Vec<(Timestamp, PastConnectAccount)>,
+    login_links: Vec<(Timestamp, LoginLink)>,
     stripe_objects: Vec<stripe_object::StripeObject>,
     markers: Vec<MarkerUpdate>,
     visitor_sessions: Vec<(Timestamp, VisitorSession)>,
@@ -71,6 +73,8 @@ impl Gathered {
             Record::Grant(grant) => self.grants.push((at, grant)),
             Record::Checkout(update) => self.checkouts.push((at, update)),
             Record::ConnectAccount(update) => self.connect_accounts.push((at, *update)),
+            Record::PastConnectAccount(past) => self.past_connect_accounts.push((at, past)),
+            Record::LoginLink(link) => self.login_links.push((at, link)),
             Record::StripeObject(id) => {
                 self.stripe_objects.push(stripe_object::StripeObject { id, run_id: run.0 });
             }
@@ -100,6 +104,8 @@ impl Gathered {
         }
         checkout::write(together, &self.checkouts);
         connect_account::write(db, &self.connect_accounts).await?;
+        connect_account::write_past(db, &self.past_connect_accounts).await?;
+        connect_account::write_login_links(db, &self.login_links).await?;
         if !self.stripe_objects.is_empty() {
             self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
             stripe_object::insert(together, &self.stripe_objects);

@@ -103,7 +103,11 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
         }
     }
     let path = format!("accounts/{account}");
-    let restricted = json!({ "disabled_reason": "requirements.past_due" });
+    let restricted = json!({
+        "disabled_reason": "requirements.past_due",
+        "errors": [{ "requirement": "external_account", "code": "invalid_value_other",
+            "reason": "No such account." }],
+    });
     sim.control(reqwest::Method::POST, &path, restricted).await.ok();
     let request = sim.api(reqwest::Method::GET, "/v1/events?limit=100");
     let of_account = crate::support::send(request.header("stripe-account", &account)).await.ok();
@@ -113,6 +117,7 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
     let fee = text(&charge["application_fee"]);
     for list in [
         "/v1/accounts",
+        &format!("/v1/accounts/{account}/capabilities"),
         "/v1/application_fees",
         &format!("/v1/application_fees/{fee}/refunds"),
         "/v1/balance_transactions",

@@ -129,6 +129,34 @@ async fn something_can_be_left_due() {
 }
 
 #[tokio::test]
+async fn a_field_can_be_left_out() {
+    let sim = Sim::start().await;
+    let account = sim.bare_account().await;
+    let url = onboarding_link(&sim, &account).await;
+    let page = visit(&sim, Method::GET, &url, "").await;
+    let boxes = ["business_type", "external_account", "tos_acceptance.date"];
+    for name in boxes {
+        assert!(page.html.contains(&format!("name=\"give:{name}\" checked")), "{}", page.html);
+    }
+    let ticked = "action=provide&give%3Abusiness_type=on&give%3Aexternal_account=on";
+    let page = visit(&sim, Method::POST, &url, ticked).await;
+    assert_eq!(page.location.as_deref(), Some("https://shop.test/back"));
+    let object = sim.get(&format!("/v1/accounts/{account}")).await.ok();
+    assert_eq!(object["details_submitted"], true);
+    assert_eq!(object["charges_enabled"], false);
+    assert_eq!(object["requirements"]["currently_due"], json!(["tos_acceptance.date"]));
+
+    // Only that is asked for the next time.
+    let url = onboarding_link(&sim, &account).await;
+    let page = visit(&sim, Method::GET, &url, "").await;
+    assert!(!page.html.contains("external_account"), "{}", page.html);
+    let ticked = "action=provide&give%3Atos_acceptance.date=on";
+    visit(&sim, Method::POST, &url, ticked).await;
+    let object = sim.get(&format!("/v1/accounts/{account}")).await.ok();
+    assert_eq!(object["charges_enabled"], true);
+}
+
+#[tokio::test]
 async fn an_old_onboarding_link_leads_to_the_refresh_address() {
     let sim = Sim::start().await;
     let url = onboarding_link(&sim, &sim.bare_account().await).await;

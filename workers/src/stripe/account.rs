@@ -9,14 +9,17 @@ use stripe_connect::{
         CreateAccountCapabilitiesTransfers, CreateAccountType, ListAccount, RetrieveAccount,
     },
     account_link::{CreateAccountLink, CreateAccountLinkType},
+    login_link::CreateAccountLoginLink,
 };
-use stripe_shared::{Account, AccountCapabilitiesStatus};
+use stripe_shared::{Account, AccountCapabilitiesStatus, AccountRequirementsError};
 use workflows::{
     Timestamp,
+    connect_onboarding::ConnectOnboarding,
     effect::{Answer, OnboardingUrls},
     id::HandleId,
-    stripe as facts,
+    refresh_token, stripe as facts,
     stripe_event::{EFFECT, HANDLE},
+    workflow::Workflow,
 };
 
 use super::{
@@ -75,17 +78,30 @@ impl StripePerformer {
     /// Without a key: a link is single use, and a second one does no harm.
     pub(super) async fn create_account_link(
         &self,
+        task: &Task,
         account: &str,
         urls: &OnboardingUrls,
     ) -> Result<Answer, Trouble> {
+        let handle = HandleId(task.run.subject(ConnectOnboarding::NAME));
+        let token = refresh_token::mint(&self.keys, handle, task.asked_at);
+        let refresh_url = urls.refresh_url.replace(refresh_token::PLACEHOLDER, &token);
         let link = CreateAccountLink::new(account, CreateAccountLinkType::AccountOnboarding)
             .return_url(urls.return_url.as_str())
-            .refresh_url(urls.refresh_url.as_str())
+            .refresh_url(refresh_url)
             .send(self.ready().await)
             .await
             .map_err(|error| trouble(Keyed::No, error))?;
         let expires_at = Timestamp::from_secs(link.expires_at);
         Ok(Answer::AccountLinkCreated { url: link.url, expires_at })
+    }
+
+    /// Without a key: like the link to the form.
+    pub(super) async fn create_login_link(&self, account: &str) -> Result<Answer, Trouble> {
+        let link = CreateAccountLoginLink::new(account)
+            .send(self.ready().await)
+            .await
+            .map_err(|error| trouble(Keyed::No, error))?;
+        Ok(Answer::LoginLinkCreated { url: link.url })
     }
 
     pub(super) async fn retrieve_account(&self, account: &str) -> Result<Answer, Trouble> {
@@ -101,10 +117,18 @@ impl StripePerformer {
 fn facts(account: Account) -> facts::Account {
     let capabilities = account.capabilities.as_ref();
     let transfers = capabilities.and_then(|capabilities| capabilities.transfers.as_ref());
+    let cards = capabilities.and_then(|capabilities| capabilities.card_payments.as_ref());
+    let named = [("card_payments", cards), ("transfers", transfers)]
+        .into_iter()
+        .filter_map(|(name, status)| Some((name.to_owned(), capability(status?))))
+        .collect();
+    let transfers_active = matches!(transfers, Some(AccountCapabilitiesStatus::Active));
     let requirements = account.requirements.map(|due| facts::Requirements {
         currently_due: due.currently_due.unwrap_or_default(),
         past_due: due.past_due.unwrap_or_default(),
         pending_verification: due.pending_verification.unwrap_or_default(),
+        eventually_due: due.eventually_due.unwrap_or_default(),
+        errors: due.errors.unwrap_or_default().into_iter().map(error).collect(),
         current_deadline: due.current_deadline.map(Timestamp::from_secs),
         disabled_reason: due.disabled_reason.map(|reason| reason.as_str().to_owned()),
     });
@@ -113,7 +137,24 @@ fn facts(account: Account) -> facts::Account {
         charges_enabled: account.charges_enabled.unwrap_or_default(),
         payouts_enabled: account.payouts_enabled.unwrap_or_default(),
         details_submitted: account.details_submitted.unwrap_or_default(),
-        transfers_active: matches!(transfers, Some(AccountCapabilitiesStatus::Active)),
+        transfers_active,
+        capabilities: named,
         requirements: requirements.unwrap_or_default(),
+    }
+}
+
+fn capability(status: &AccountCapabilitiesStatus) -> facts::CapabilityStatus {
+    match status {
+        AccountCapabilitiesStatus::Active => facts::CapabilityStatus::Active,
+        AccountCapabilitiesStatus::Pending => facts::CapabilityStatus::Pending,
+        _ => facts::CapabilityStatus::Inactive,
+    }
+}
+
+fn error(error: AccountRequirementsError) -> facts::RequirementError {
+    facts::RequirementError {
+        requirement: error.requirement,
+        code: error.code.as_str().to_owned(),
+        reason: error.reason,
     }
 }

@@ -16,7 +16,10 @@ use stripe_core::balance_transaction::ListBalanceTransaction;
 use stripe_shared::BalanceTransaction;
 use stripe_types::{List, RangeBoundsTs, RangeQueryTs};
 use url::Url;
-use workflows::effect::{Answer, Effect, Failure};
+use workflows::{
+    effect::{Answer, Effect, Failure},
+    keyed_hash::Keys,
+};
 
 /// How long one call may take, usually: within the deadline for performing an effect.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
@@ -25,6 +28,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 pub struct StripePerformer {
     client: Client,
     limiter: DefaultDirectRateLimiter,
+    keys: Keys,
 }
 
 /// How Stripe is reached.
@@ -37,6 +41,8 @@ pub struct StripeConfig {
     pub calls_a_second: NonZeroU32,
     /// How long one call may take: [`TIMEOUT`], where there is no reason for another.
     pub timeout: Duration,
+    /// From which the proofs in refresh addresses are computed.
+    pub keys: Keys,
 }
 
 impl StripePerformer {
@@ -50,7 +56,7 @@ impl StripePerformer {
         let client =
             builder.app_info("sluice", Some(env!("CARGO_PKG_VERSION").into()), None).build()?;
         let limiter = RateLimiter::direct(Quota::per_second(config.calls_a_second));
-        Ok(Self { client, limiter })
+        Ok(Self { client, limiter, keys: config.keys.clone() })
     }
 
     /// A page of the balance transactions of a kind created at or after a moment (seconds), the newest
@@ -88,8 +94,9 @@ impl Perform for StripePerformer {
                 self.create_account(task, *handle, country.as_deref()).await
             }
             Effect::CreateAccountLink { account, urls } => {
-                self.create_account_link(account, urls).await
+                self.create_account_link(task, account, urls).await
             }
+            Effect::CreateLoginLink { account, .. } => self.create_login_link(account).await,
             Effect::RetrieveAccount { account } => self.retrieve_account(account).await,
             Effect::CreateCheckoutSession(request) => self.create_session(task, request).await,
             Effect::RetrieveCheckoutSession { session } => self.retrieve_session(session).await,
@@ -98,9 +105,10 @@ impl Perform for StripePerformer {
                 self.create_refund(task, payment_intent, *amount, *fee).await
             }
             Effect::RetrieveRefund { refund } => self.retrieve_refund(refund).await,
-            other @ (Effect::SendMail(_) | Effect::SyncMarker { .. } | Effect::RollUp { .. }) => {
-                Err(not_ours(other))
-            }
+            other @ (Effect::SendMail(_)
+            | Effect::SyncMarker { .. }
+            | Effect::RollUp { .. }
+            | Effect::CloseCheckouts { .. }) => Err(not_ours(other)),
         }
     }
 

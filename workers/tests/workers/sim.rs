@@ -107,6 +107,15 @@ impl Sim {
         self.control(&path, json!({ "outcome": outcome })).await
     }
 
+    /// Opens a page of Stripe's, and says where it sends on to, if it does.
+    pub async fn visit(&self, url: &str) -> Option<String> {
+        let stays = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().no_proxy().redirect(stays).build().unwrap();
+        let response = http.get(url).send().await.unwrap();
+        let to = response.headers().get("location")?;
+        Some(to.to_str().unwrap().to_owned())
+    }
+
     pub async fn advance(&self, seconds: i64) {
         self.control("clock", json!({ "advance_seconds": seconds })).await;
     }
@@ -128,6 +137,7 @@ pub fn performer_at(address: &str, timeout: Duration) -> StripePerformer {
         api_base: Some(format!("{address}/").parse().unwrap()),
         calls_a_second: NonZeroU32::new(10_000).unwrap(),
         timeout,
+        keys: crate::world::keys(),
     })
     .unwrap()
 }

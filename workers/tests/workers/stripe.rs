@@ -1,16 +1,25 @@
 //! Calls to Stripe, when all goes well: what is made there, what is read back, and that twice is once.
 
-use engine::{Perform, Trouble};
+use std::collections::BTreeMap;
+
+use engine::{Perform, Task, Trouble};
 use serde_json::json;
 use uuid::Uuid;
 use workers::stripe::StripePerformer;
 use workflows::{
     Timestamp,
+    connect_onboarding::ConnectOnboarding,
     effect::{Answer, Effect, FeeReturn, OnboardingUrls, SessionRequest},
-    id::{CheckoutId, HandleId},
+    id::{CheckoutId, HandleId, LoginLinkId, RunId},
     money::{Currency, Money},
-    stripe::{Account, Outcome, Payment, Refund, RefundStatus, Session},
+    refresh_token,
+    stripe::{
+        Account,
+        CapabilityStatus::{Active, Inactive, Pending},
+        Outcome, Payment, Refund, RefundStatus, RequirementError, Session,
+    },
     stripe_event::{CHECKOUT, EFFECT, HANDLE},
+    workflow::Workflow,
 };
 
 use crate::sim::{Sim, task, text};
@@ -96,13 +105,21 @@ async fn a_creator_is_onboarded() {
 
     let urls = OnboardingUrls {
         return_url: "https://sluice.test/done".to_owned(),
-        refresh_url: "https://sluice.test/again".to_owned(),
+        refresh_url: "https://sluice.test/again?token={token}&to=x".to_owned(),
     };
-    let link = Effect::CreateAccountLink { account: id.clone(), urls };
-    let linked = once(&stripe, link).await.unwrap();
+    let link = Task {
+        run: RunId::of(ConnectOnboarding::NAME, handle.0),
+        ..task(Effect::CreateAccountLink { account: id.clone(), urls })
+    };
+    let linked = stripe.perform(&link).await.unwrap();
     let Answer::AccountLinkCreated { url, expires_at } = linked else { panic!("{linked:?}") };
     assert!(url.starts_with(&sim.running.url()), "{url}");
     assert!(expires_at > create.asked_at);
+    // Who opens it twice is sent to where another is to be had, with a proof of having had this one.
+    let proof = refresh_token::mint(&crate::world::keys(), handle, link.asked_at);
+    assert_eq!(sim.visit(&url).await, None, "the form");
+    let again = format!("https://sluice.test/again?token={proof}&to=x");
+    assert_eq!(sim.visit(&url).await, Some(again));
 
     let before = account(&stripe, &id).await;
     assert!(!before.charges_enabled && !before.details_submitted && !before.transfers_active);
@@ -113,6 +130,25 @@ async fn a_creator_is_onboarded() {
     assert_eq!(flags, [true; 3]);
     assert!(after.transfers_active, "destination charges can pay this account");
     assert_eq!(after.requirements, workflows::stripe::Requirements::default());
+    let active = ["card_payments", "transfers"].map(|name| (name.to_owned(), Active));
+    assert_eq!(after.capabilities, BTreeMap::from(active));
+}
+
+#[tokio::test]
+async fn a_link_to_the_dashboard_is_made_for_those_who_are_onboarded() {
+    let sim = Sim::start().await;
+    let stripe = sim.performer();
+    let login = |account: &str| Effect::CreateLoginLink {
+        account: account.to_owned(),
+        request: LoginLinkId(Uuid::now_v7()),
+    };
+    let id = sim.account().await;
+    let answer = once(&stripe, login(&id)).await.unwrap();
+    let Answer::LoginLinkCreated { url } = answer else { panic!("{answer:?}") };
+    assert!(url.starts_with(&format!("{}/express/{id}/", sim.running.url())), "{url}");
+    sim.control(&format!("accounts/{id}"), json!({ "deauthorize": true })).await;
+    let Err(Trouble::Permanent(failure)) = once(&stripe, login(&id)).await else { panic!() };
+    assert_eq!(failure.code, "account_invalid");
 }
 
 #[tokio::test]
@@ -122,12 +158,26 @@ async fn a_restriction_is_read() {
     let restricted = json!({
         "charges_enabled": false, "past_due": ["individual.id_number"],
         "disabled_reason": "requirements.past_due", "current_deadline": 1_800_000_000,
+        "eventually_due": ["individual.address.line1"],
+        "errors": [{ "requirement": "individual.id_number", "reason": "Not a number.",
+            "code": "verification_failed_id_number_match" }],
+        "capabilities": { "card_payments": "pending" },
     });
     sim.control(&format!("accounts/{id}"), restricted).await;
     let account = account(&sim.performer(), &id).await;
     assert!(!account.charges_enabled);
     let due = account.requirements;
     assert_eq!(due.past_due, ["individual.id_number"]);
+    assert_eq!(due.eventually_due, ["individual.address.line1"]);
+    let expected = RequirementError {
+        requirement: "individual.id_number".to_owned(),
+        code: "verification_failed_id_number_match".to_owned(),
+        reason: "Not a number.".to_owned(),
+    };
+    assert_eq!(due.errors, [expected]);
+    let capabilities = [("card_payments", Pending), ("transfers", Inactive)];
+    let capabilities = capabilities.map(|(name, status)| (name.to_owned(), status));
+    assert_eq!(account.capabilities, BTreeMap::from(capabilities));
     assert_eq!(due.disabled_reason.as_deref(), Some("requirements.past_due"));
     assert_eq!(due.current_deadline, Some(Timestamp::from_secs(1_800_000_000)));
 }

@@ -1,6 +1,6 @@
 //! Where a checkout goes and what it asks for on the way: each state with its effects and records.
 
-use super::{Order, Request, State};
+use super::{Order, Request, State, Why};
 use crate::{
     effect::{Effect, FeeReturn, Mail, SessionRequest},
     ledger::{self, Kind, Sale},
@@ -78,7 +78,7 @@ pub(super) fn reported(
         (Outcome::Expired, State::AwaitingFunds { .. }) => {
             Err(Refused::because("the buyer was through before"))
         }
-        (Outcome::Expired, State::Expiring { .. }) => Ok(cancelled(order)),
+        (Outcome::Expired, State::Expiring { why, .. }) => Ok(cancelled(order, *why)),
         (Outcome::Expired, _) => Ok(expired(order)),
         (Outcome::Open, _) => Err(Refused::because("the session is still open")),
     }
@@ -295,9 +295,9 @@ pub(super) fn retrieve(state: &State, session: String, wake_at: Timestamp) -> St
     Step::to(state.clone()).effect(Effect::RetrieveCheckoutSession { session }).wake_at(wake_at)
 }
 
-pub(super) fn expire(order: Order, session: String, at: Timestamp) -> Step<State> {
+pub(super) fn expire(order: Order, session: String, why: Why, at: Timestamp) -> Step<State> {
     let effect = Effect::ExpireCheckoutSession { session: session.clone() };
-    Step::to(State::Expiring { order, session }).effect(effect).wake_at(at.plus(LOOK_AGAIN))
+    Step::to(State::Expiring { order, session, why }).effect(effect).wake_at(at.plus(LOOK_AGAIN))
 }
 
 pub(super) fn expire_again(state: &State, session: String, at: Timestamp) -> Step<State> {
@@ -318,12 +318,13 @@ fn expired(order: Order) -> Step<State> {
     Step::to(State::Expired { order }).record(Record::Checkout(row))
 }
 
-pub(super) fn cancelled(order: Order) -> Step<State> {
+pub(super) fn cancelled(order: Order, why: Why) -> Step<State> {
+    let reason: &'static str = why.into();
     let row = CheckoutUpdate {
-        reason: Some("cancelled".to_owned()),
+        reason: Some(reason.to_owned()),
         ..update(&order, CheckoutStatus::Expired)
     };
-    Step::to(State::Cancelled { order }).record(Record::Checkout(row))
+    Step::to(State::Cancelled { order, why }).record(Record::Checkout(row))
 }
 
 pub(super) fn fail(order: Order, reason: &str) -> Step<State> {

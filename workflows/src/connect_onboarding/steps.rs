@@ -1,10 +1,15 @@
 //! Where an onboarding goes and what it asks for on the way: each state with its effects and records.
 
-use super::{Known, Onboard, Reading, State};
+use super::{
+    Known, Onboard, Purchases, Reading, State, purchases::close_purchases, verdict::judge,
+};
 use crate::{
     effect::{Effect, Failure, OnboardingUrls},
-    id::HandleId,
-    record::{ConnectAccountUpdate, ConnectStatus, LinkChange, OnboardingLink, Record},
+    id::{HandleId, LoginLinkId},
+    record::{
+        ConnectAccountUpdate, ConnectStatus, LinkChange, LoginLink, OnboardingLink,
+        PastConnectAccount, Record,
+    },
     stripe::Account,
     timestamp::Timestamp,
     workflow::{Refused, Step},
@@ -15,26 +20,8 @@ fn next_look(looks: u8) -> i64 {
     ((5 * Timestamp::MINUTE) << looks.min(9)).min(Timestamp::DAY)
 }
 
-/// What a retrieved account means. <https://docs.stripe.com/connect/handling-api-verification>
-fn judge(account: &Account) -> ConnectStatus {
-    let due = &account.requirements;
-    let disabled = due.disabled_reason.as_deref();
-    if disabled.is_some_and(|reason| reason.starts_with("rejected.")) {
-        ConnectStatus::Rejected
-    } else if account.charges_enabled
-        && account.payouts_enabled
-        && account.transfers_active
-        && disabled.is_none()
-    {
-        ConnectStatus::Connected
-    } else if !account.details_submitted {
-        ConnectStatus::Onboarding
-    } else if due.currently_due.is_empty() && due.past_due.is_empty() {
-        ConnectStatus::PendingVerification
-    } else {
-        ConnectStatus::Restricted
-    }
-}
+/// Effects are tried for some four hours. What has no answer after that has gone dead.
+const GIVE_UP: i64 = Timestamp::DAY;
 
 pub(super) fn retrieved(
     state: &State,
@@ -42,8 +29,14 @@ pub(super) fn retrieved(
     account: &Account,
     at: Timestamp,
 ) -> Step<State> {
-    let (known, again) = reading_over(known);
+    let (known, mut effects) = reading_over(known);
     let status = judge(account);
+    let known = match status {
+        ConnectStatus::Connected => Known { purchases: Purchases::Possible, ..known },
+        ConnectStatus::Rejected => close_purchases(known, &mut effects, at),
+        _ if !account.can_be_paid() => close_purchases(known, &mut effects, at),
+        _ => known,
+    };
     let row = ConnectAccountUpdate {
         status: Some(status),
         account: Some(account.clone()),
@@ -51,11 +44,16 @@ pub(super) fn retrieved(
     };
     let next = match (state, status) {
         (_, ConnectStatus::Rejected) => State::Rejected { known },
+        // It lets us in again: the creator goes on with it.
+        (State::Reconnecting { wish, .. }, _) => {
+            effects.push(account_link(&known, &wish.urls));
+            State::CreatingLink { known }
+        }
         // The link is still being made, and leads on: the account is read again then.
         (State::CreatingLink { .. }, _) => State::CreatingLink { known },
         (_, status) => placed(status, known),
     };
-    Step { wake_at: timer_of(&next, at), effects: again, ..Step::to(next) }
+    Step { wake_at: timer_of(&next, at), effects, ..Step::to(next) }
         .record(Record::ConnectAccount(Box::new(row)))
 }
 
@@ -85,51 +83,73 @@ fn placed(status: ConnectStatus, known: Known) -> State {
 
 /// Reads the account, unless it is being read: then once more afterwards.
 pub(super) fn look(state: &State, known: Known, at: Timestamp) -> Result<Step<State>, Refused> {
-    let reading = match known.reading {
-        Reading::Idle => Reading::UnderWay,
-        Reading::UnderWay => Reading::OnceMore,
-        Reading::OnceMore => return Err(Refused::because("the account is read once more already")),
-    };
-    let starts = known.reading == Reading::Idle;
-    let known = Known { reading, ..known };
-    let account = known.account.clone();
-    let next = with_known(state, known);
-    let step = Step { wake_at: timer_of(&next, at), ..Step::to(next) };
-    Ok(if starts { step.effect(Effect::RetrieveAccount { account }) } else { step })
+    match known.reading {
+        Reading::Idle => Ok(read(state, known, at)),
+        Reading::UnderWay => {
+            let next = with_known(state, Known { reading: Reading::OnceMore, ..known });
+            Ok(Step { wake_at: timer_of(&next, at), ..Step::to(next) })
+        }
+        Reading::OnceMore => Err(Refused::because("the account is read once more already")),
+    }
 }
 
+/// Reads the account, even if it is being read: that has gone dead. So has a link that is still being made;
+/// the creator may ask for another.
+pub(super) fn look_at_last(state: &State, known: Known, at: Timestamp) -> Step<State> {
+    match state {
+        State::CreatingLink { known: before } => {
+            read(&State::AwaitingCreator { known: before.clone() }, known, at)
+        }
+        _ => read(state, known, at),
+    }
+}
+
+fn read(state: &State, known: Known, at: Timestamp) -> Step<State> {
+    let account = known.account.clone();
+    let next = with_known(state, Known { reading: Reading::UnderWay, ..known });
+    Step { wake_at: timer_of(&next, at), ..Step::to(next) }
+        .effect(Effect::RetrieveAccount { account })
+}
+
+/// The same state, knowing something else.
 fn with_known(state: &State, known: Known) -> State {
     match state {
         State::CreatingLink { .. } => State::CreatingLink { known },
         State::PendingVerification { .. } => State::PendingVerification { known },
         State::Connected { .. } => State::Connected { known },
         State::Restricted { .. } => State::Restricted { known },
-        State::AwaitingCreator { .. }
-        | State::CreatingAccount { .. }
-        | State::Rejected { .. }
-        | State::Disconnected { .. }
-        | State::Failed { .. } => State::AwaitingCreator { known },
+        State::Rejected { .. } => State::Rejected { known },
+        State::Disconnected { .. } => State::Disconnected { known },
+        State::Reconnecting { wish, .. } => State::Reconnecting { known, wish: wish.clone() },
+        State::AwaitingCreator { .. } | State::CreatingAccount { .. } | State::Failed { .. } => {
+            State::AwaitingCreator { known }
+        }
     }
 }
 
+pub(super) fn stay(state: &State, at: Timestamp) -> Step<State> {
+    Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) }
+}
+
 /// A timer looks, so that a lost webhook only costs time: often while something is open, else daily. While
-/// the account is being read, the answer sets it.
+/// an answer is on its way, it is the safety net.
 fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
     let after = match state {
+        State::CreatingLink { .. } | State::Reconnecting { .. } => GIVE_UP,
         State::AwaitingCreator { known }
         | State::PendingVerification { known }
         | State::Restricted { known }
-            if known.reading == Reading::Idle =>
+        | State::Connected { known }
+        | State::Disconnected { known }
+            if known.reading != Reading::Idle =>
         {
-            next_look(known.looks)
+            GIVE_UP
         }
-        State::Connected { known } if known.reading == Reading::Idle => Timestamp::DAY,
-        State::AwaitingCreator { .. }
-        | State::PendingVerification { .. }
-        | State::Connected { .. }
-        | State::Restricted { .. }
-        | State::CreatingAccount { .. }
-        | State::CreatingLink { .. }
+        State::AwaitingCreator { known }
+        | State::PendingVerification { known }
+        | State::Restricted { known } => next_look(known.looks),
+        State::Connected { .. } => Timestamp::DAY,
+        State::CreatingAccount { .. }
         | State::Rejected { .. }
         | State::Disconnected { .. }
         | State::Failed { .. } => return None,
@@ -152,23 +172,40 @@ pub(super) fn create_account(wish: &Onboard) -> Step<State> {
         .record(Record::ConnectAccount(Box::new(row)))
 }
 
+/// The earlier account is kept: what was sold through it is reversed through it.
+fn replace_account(known: &Known, wish: &Onboard) -> Step<State> {
+    let past = PastConnectAccount { handle: known.handle, account: known.account.clone() };
+    create_account(wish).record(Record::PastConnectAccount(past))
+}
+
 pub(super) fn account_created(
     handle: HandleId,
     account: &str,
-    urls: OnboardingUrls,
+    urls: &OnboardingUrls,
+    at: Timestamp,
 ) -> Step<State> {
-    let known = Known { handle, account: account.to_owned(), reading: Reading::Idle, looks: 0 };
-    let step = create_link(known, &urls);
-    step.record(Record::StripeObject(account.to_owned()))
+    let known = Known {
+        handle,
+        account: account.to_owned(),
+        reading: Reading::Idle,
+        looks: 0,
+        purchases: Purchases::Closed,
+    };
+    create_link(known, urls, at).record(Record::StripeObject(account.to_owned()))
 }
 
 /// The status stays what it is: a creator who may sell goes on selling while a link is made.
-pub(super) fn create_link(known: Known, urls: &OnboardingUrls) -> Step<State> {
-    let effect = Effect::CreateAccountLink { account: known.account.clone(), urls: urls.clone() };
+pub(super) fn create_link(known: Known, urls: &OnboardingUrls, at: Timestamp) -> Step<State> {
+    let effect = account_link(&known, urls);
     let row = ConnectAccountUpdate { link: LinkChange::Drop, ..unchanged(&known) };
-    Step::to(State::CreatingLink { known })
+    let next = State::CreatingLink { known };
+    Step { wake_at: timer_of(&next, at), ..Step::to(next) }
         .effect(effect)
         .record(Record::ConnectAccount(Box::new(row)))
+}
+
+fn account_link(known: &Known, urls: &OnboardingUrls) -> Effect {
+    Effect::CreateAccountLink { account: known.account.clone(), urls: urls.clone() }
 }
 
 pub(super) fn link_created(
@@ -207,8 +244,17 @@ pub(super) fn late_link(
 ) -> Step<State> {
     let link = OnboardingLink { url: url.to_owned(), expires_at };
     let row = ConnectAccountUpdate { link: LinkChange::Set(link), ..unchanged(known) };
-    Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) }
-        .record(Record::ConnectAccount(Box::new(row)))
+    stay(state, at).record(Record::ConnectAccount(Box::new(row)))
+}
+
+/// The creator begins again. Whether the account lets us in is seen by reading it.
+pub(super) fn reconnect(known: Known, wish: &Onboard, at: Timestamp) -> Step<State> {
+    let starts = known.reading == Reading::Idle;
+    let known = Known { reading: if starts { Reading::UnderWay } else { known.reading }, ..known };
+    let account = known.account.clone();
+    let next = State::Reconnecting { known, wish: Box::new(wish.clone()) };
+    let step = Step { wake_at: timer_of(&next, at), ..Step::to(next) };
+    if starts { step.effect(Effect::RetrieveAccount { account }) } else { step }
 }
 
 /// An account that no longer lets us in was disconnected.
@@ -219,21 +265,41 @@ pub(super) fn unreadable(
     failure: &Failure,
     at: Timestamp,
 ) -> Step<State> {
-    if failure.code == "account_invalid" {
-        return disconnected(known);
+    let gone = failure.code == "account_invalid";
+    let (known, mut effects) = reading_over(known);
+    match state {
+        // It is read once more before anything is decided.
+        State::Reconnecting { .. } if !effects.is_empty() => {}
+        State::Reconnecting { wish, .. } if gone => return replace_account(&known, wish),
+        State::Reconnecting { .. } => {
+            let failure = Some(failure.message.clone());
+            let row = ConnectAccountUpdate { failure, ..unchanged(&known) };
+            return Step::to(State::Disconnected { known })
+                .record(Record::ConnectAccount(Box::new(row)));
+        }
+        State::Disconnected { .. } => {}
+        _ if gone => return disconnected(known, effects, at),
+        _ => {}
     }
-    let (known, again) = reading_over(known);
     let next = with_known(state, known);
-    Step { wake_at: timer_of(&next, at), effects: again, ..Step::to(next) }
+    let wake_at = timer_of(&next, at);
+    let mut step = Step { wake_at, ..Step::to(next) };
+    step.effects.append(&mut effects);
+    step
 }
 
-pub(super) fn disconnected(known: Known) -> Step<State> {
+fn disconnected(known: Known, mut effects: Vec<Effect>, at: Timestamp) -> Step<State> {
+    let known = close_purchases(known, &mut effects, at);
     let row = ConnectAccountUpdate {
         status: Some(ConnectStatus::Disconnected),
+        // What it could do once means nothing now.
+        account: Some(Account { id: known.account.clone(), ..Account::default() }),
         link: LinkChange::Drop,
         ..unchanged(&known)
     };
-    Step::to(State::Disconnected { known }).record(Record::ConnectAccount(Box::new(row)))
+    let next = State::Disconnected { known };
+    Step { wake_at: timer_of(&next, at), effects, ..Step::to(next) }
+        .record(Record::ConnectAccount(Box::new(row)))
 }
 
 pub(super) fn failed(handle: HandleId, failure: &Failure) -> Step<State> {
@@ -247,6 +313,40 @@ pub(super) fn failed(handle: HandleId, failure: &Failure) -> Step<State> {
     };
     Step::to(State::Failed { handle, reason: failure.code.clone() })
         .record(Record::ConnectAccount(Box::new(row)))
+}
+
+pub(super) fn create_login_link(
+    state: &State,
+    known: Known,
+    request: LoginLinkId,
+    at: Timestamp,
+) -> Step<State> {
+    stay(state, at).effect(Effect::CreateLoginLink { account: known.account, request })
+}
+
+/// Whoever asked waits for it, whatever has become of the account since.
+pub(super) fn login_link(
+    state: &State,
+    request: LoginLinkId,
+    made: Result<String, String>,
+    at: Timestamp,
+) -> Step<State> {
+    let handle = handle_of(state);
+    stay(state, at).record(Record::LoginLink(LoginLink { request, handle, made }))
+}
+
+pub(super) fn handle_of(state: &State) -> HandleId {
+    match state {
+        State::CreatingAccount { handle, .. } | State::Failed { handle, .. } => *handle,
+        State::CreatingLink { known }
+        | State::AwaitingCreator { known }
+        | State::PendingVerification { known }
+        | State::Connected { known }
+        | State::Restricted { known }
+        | State::Rejected { known }
+        | State::Disconnected { known }
+        | State::Reconnecting { known, .. } => known.handle,
+    }
 }
 
 fn unchanged(known: &Known) -> ConnectAccountUpdate {

@@ -7,14 +7,15 @@ use workflows::{
     connect_onboarding::{self, Onboard},
     earnings_rollup,
     effect::{Failure, Marker, OnboardingUrls},
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, SessionId, VisitorId},
+    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
     ledger::Sale,
     magic_link,
     money::Currency,
     page_publish::{self, Wanted},
     record::VisitorSession,
     stripe::{
-        Account, BalanceTransaction, Outcome, Payment, Refund, RefundStatus, Requirements, Session,
+        Account, BalanceTransaction, CapabilityStatus, Outcome, Payment, Refund, RefundStatus,
+        RequirementError, Requirements, Session,
     },
 };
 
@@ -171,6 +172,7 @@ pub fn checkout_events() -> Vec<Example<checkout::Event>> {
         example("Canceled", refunded(PRICE, RefundStatus::Canceled)),
         example("", E::RefundFailed(failure("charge_disputed"))),
         example("", processor_fee(Currency::USD)),
+        example("", E::SellerLost),
         example("", E::Cancel),
         example("", E::TimerFired),
     ]
@@ -226,23 +228,43 @@ pub fn enabled(id: &str) -> Account {
         payouts_enabled: true,
         details_submitted: true,
         transfers_active: true,
-        requirements: Requirements::default(),
+        capabilities: [("transfers".to_owned(), CapabilityStatus::Active)].into(),
+        requirements: Requirements {
+            eventually_due: vec!["individual.id_number".to_owned()],
+            ..Requirements::default()
+        },
     }
 }
 
-/// An account that must mend something first.
+/// An account that must mend something first, and cannot be paid meanwhile.
 pub fn restricted(id: &str) -> Account {
     Account {
         id: id.to_owned(),
-        charges_enabled: true,
         details_submitted: true,
         requirements: Requirements {
             past_due: vec!["individual.id_number".to_owned()],
+            errors: vec![RequirementError {
+                requirement: "individual.id_number".to_owned(),
+                code: "verification_failed_id_number_match".to_owned(),
+                reason: "The number is another's.".to_owned(),
+            }],
             current_deadline: Some(START),
             disabled_reason: Some("requirements.past_due".to_owned()),
             ..Requirements::default()
         },
         ..Account::default()
+    }
+}
+
+/// An account that can be paid, but is not paid out.
+pub fn payouts_paused(id: &str) -> Account {
+    Account {
+        payouts_enabled: false,
+        requirements: Requirements {
+            currently_due: vec!["external_account".to_owned()],
+            ..Requirements::default()
+        },
+        ..enabled(id)
     }
 }
 
@@ -262,6 +284,7 @@ pub fn rejected(id: &str) -> Account {
 pub fn connect_onboarding_events() -> Vec<Example<connect_onboarding::Event>> {
     use connect_onboarding::Event as E;
     let account = || "acct_1".to_owned();
+    let request = LoginLinkId(uuid(9));
     let unreadable =
         |code| E::AccountUnreadable { account: "acct_1".to_owned(), failure: failure(code) };
     vec![
@@ -285,7 +308,19 @@ pub fn connect_onboarding_events() -> Vec<Example<connect_onboarding::Event>> {
         example("rejected", E::AccountRetrieved(rejected("acct_1"))),
         example("", unreadable("discarded")),
         example("account_invalid", unreadable("account_invalid")),
+        example("payouts paused", E::AccountRetrieved(payouts_paused("acct_1"))),
         example("", E::Deauthorized { account: account() }),
+        example("", E::OpenDashboard { request }),
+        example(
+            "",
+            E::LoginLinkCreated {
+                request,
+                url: "https://connect.example.com/express/1".to_owned(),
+            },
+        ),
+        example("", E::LoginLinkFailed { request, failure: failure("api_error") }),
+        example("and more", E::CheckoutsClosed { account: account(), after: Some(checkout_id()) }),
+        example("", E::CheckoutsClosed { account: account(), after: None }),
         example("", E::Cancel),
         example("", E::TimerFired),
     ]

@@ -39,8 +39,8 @@ fn checkout() {
         &variants!(State: CreatingSession, AwaitingPayment, AwaitingFunds, Expiring, Confirming,
             Settled, RefundingDuplicate, Refunded, Quarantined, Expired, Failed, Cancelled),
         &variants!(Event: Request, SessionCreated, SessionFailed, SessionReported, SessionRetrieved,
-            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ProcessorFee, Cancel,
-            TimerFired),
+            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ProcessorFee, SellerLost,
+            Cancel, TimerFired),
     );
 }
 
@@ -51,10 +51,33 @@ fn connect_onboarding() {
         &expect_file!["../golden/connect_onboarding.json"],
         &connect_onboarding_events(),
         &variants!(State: CreatingAccount, CreatingLink, AwaitingCreator, PendingVerification,
-            Connected, Restricted, Rejected, Disconnected, Failed),
+            Connected, Restricted, Rejected, Disconnected, Reconnecting, Failed),
         &variants!(Event: Onboard, AccountCreated, AccountFailed, LinkCreated, LinkFailed,
-            AccountChanged, AccountRetrieved, AccountUnreadable, Deauthorized, Cancel, TimerFired),
+            AccountChanged, AccountRetrieved, AccountUnreadable, Deauthorized, OpenDashboard,
+            LoginLinkCreated, LoginLinkFailed, CheckoutsClosed, Cancel, TimerFired),
     );
+}
+
+/// Version 1 did not know whether there are purchases to close: there may be.
+#[test]
+fn connect_onboarding_of_version_1_is_read() {
+    use workflows::connect_onboarding::{ConnectOnboarding, Event};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/connect_onboarding_version_1.json")).unwrap();
+    assert_eq!(stored["version"], 1);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 9);
+    for (name, state) in states {
+        let read = ConnectOnboarding::upgrade(1, state.clone()).unwrap();
+        let mut expected = state.clone();
+        if let Some(known) = expected.pointer_mut(&format!("/{name}/known")) {
+            known["purchases"] = json!("possible");
+        }
+        assert_eq!(serde_json::to_value(read).unwrap(), expected, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod golden;
 mod ledger;
 mod models;
 mod scenarios;
+mod scenarios_connect;
 mod stripe_event;

@@ -3,7 +3,6 @@
 use workflows::{
     Timestamp,
     checkout::{Checkout, Event as E},
-    connect_onboarding::{ConnectOnboarding, Event as C},
     effect::Effect,
     money::Currency,
     record::Record,
@@ -12,14 +11,13 @@ use workflows::{
 };
 
 use crate::examples::{
-    FEE, PRICE, START, enabled, failure, onboard, paid, paid_otherwise, paid_twice, payment,
-    processor_fee, refund, refunded, reported, request, restricted, retrieved, rival_id,
-    session_created,
+    FEE, PRICE, START, failure, paid, paid_otherwise, paid_twice, payment, processor_fee, refund,
+    refunded, reported, request, retrieved, rival_id, session_created,
 };
 
 /// Events in their order, each with where it leads: `State: effects / records`, or `refused: why`.
 #[track_caller]
-fn check<W: Workflow>(rows: &[(W::Event, &str)]) {
+pub fn check<W: Workflow>(rows: &[(W::Event, &str)]) {
     let mut state: Option<W::State> = None;
     for (row, (event, expected)) in rows.iter().enumerate() {
         let at = START.plus(i64::try_from(row).unwrap() * Timestamp::SECOND);
@@ -68,10 +66,18 @@ fn record(record: &Record) -> String {
     match record {
         Record::Ledger(posting) => format!("post {}", posting.key),
         Record::Grant(grant) => format!("grant {}", name(grant.kind)),
+        Record::Checkout(update) if update.reason.as_deref() == Some("seller_lost") => {
+            format!("row {} because seller_lost", name(update.status))
+        }
         Record::Checkout(update) => format!("row {}", name(update.status)),
         Record::ConnectAccount(update) => {
             format!("row {}", update.status.map_or("unchanged", |status| name(status)))
         }
+        Record::PastConnectAccount(past) => format!("keep {}", past.account),
+        Record::LoginLink(link) => match &link.made {
+            Ok(url) => format!("link {url}"),
+            Err(why) => format!("no link: {why}"),
+        },
         Record::StripeObject(id) => format!("know {id}"),
         Record::OperatorCase(case) => format!("case {}", name(case.kind)),
         Record::Marker(_) | Record::VisitorSession(_) | Record::Send(_) => unreachable!(),
@@ -290,78 +296,37 @@ fn nothing_to_pay_never_meets_stripe() {
     check::<Checkout>(&[(request(0, 0), "Settled: / grant FREE, row SETTLED")]);
 }
 
-const CREATING_ACCOUNT: &str = "CreatingAccount: create_account / row ONBOARDING";
-const CREATING_LINK: &str = "CreatingLink: create_account_link / row unchanged, know acct_1";
-
-fn account_created(account: &str) -> C {
-    C::AccountCreated { account: account.to_owned() }
-}
-
-fn link_created(account: &str) -> C {
-    C::LinkCreated {
-        account: account.to_owned(),
-        url: "https://connect.example.com/setup".to_owned(),
-        expires_at: START.plus(5 * Timestamp::MINUTE),
-    }
-}
-
 #[test]
-fn s32_an_early_account_updated_is_ignored_and_a_late_one_reads_once_more() {
-    check::<ConnectOnboarding>(&[
-        (onboard(), CREATING_ACCOUNT),
-        (C::AccountChanged, "refused: AccountChanged means nothing in CreatingAccount"),
-        (account_created("acct_1"), CREATING_LINK),
-        (link_created("acct_1"), "AwaitingCreator: retrieve_account / row unchanged"),
-        (C::AccountChanged, "AwaitingCreator"),
-        (C::AccountChanged, "refused: the account is read once more already"),
-        (C::AccountRetrieved(enabled("acct_1")), "Connected: retrieve_account / row CONNECTED"),
-        (C::AccountRetrieved(restricted("acct_1")), "Restricted: / row RESTRICTED"),
+fn s30_the_page_of_a_seller_who_is_lost_closes_unless_the_buyer_was_faster() {
+    let expiring = "Expiring: expire_checkout_session";
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (E::SellerLost, expiring),
+        (E::SellerLost, "refused: SellerLost means nothing in Expiring"),
+        (E::TimerFired, expiring),
+        (retrieved(Outcome::Expired), "Cancelled: / row EXPIRED because seller_lost"),
     ]);
-}
-
-#[test]
-fn s32_a_failed_reading_forgets_nothing() {
-    let account = || "acct_1".to_owned();
-    check::<ConnectOnboarding>(&[
-        (onboard(), CREATING_ACCOUNT),
-        (account_created("acct_1"), CREATING_LINK),
-        (link_created("acct_1"), "AwaitingCreator: retrieve_account / row unchanged"),
-        (C::AccountChanged, "AwaitingCreator"),
-        (
-            C::AccountUnreadable { account: account(), failure: failure("discarded") },
-            "AwaitingCreator: retrieve_account",
-        ),
-        (C::AccountRetrieved(enabled("acct_1")), "Connected: / row CONNECTED"),
-        (C::TimerFired, "Connected: retrieve_account"),
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (E::SellerLost, expiring),
+        (retrieved(paid()), SETTLED),
     ]);
-}
-
-#[test]
-fn s31_what_is_late_about_the_earlier_account_means_nothing_to_the_new_one() {
-    let earlier = "refused: this is about an earlier account";
-    let account = || "acct_1".to_owned();
-    check::<ConnectOnboarding>(&[
-        (onboard(), CREATING_ACCOUNT),
-        (account_created("acct_1"), CREATING_LINK),
-        (link_created("acct_1"), "AwaitingCreator: retrieve_account / row unchanged"),
-        (C::Deauthorized { account: account() }, "Disconnected: / row DISCONNECTED"),
-        (onboard(), CREATING_ACCOUNT),
-        (
-            account_created("acct_2"),
-            "CreatingLink: create_account_link / row unchanged, know acct_2",
-        ),
-        (link_created("acct_1"), earlier),
-        (C::AccountRetrieved(enabled("acct_1")), earlier),
-        (C::AccountUnreadable { account: account(), failure: failure("account_invalid") }, earlier),
-        (C::Deauthorized { account: account() }, earlier),
-        (link_created("acct_2"), "AwaitingCreator: retrieve_account / row unchanged"),
-        (C::AccountRetrieved(enabled("acct_2")), "Connected: / row CONNECTED"),
+    // The page was just being made.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (E::SellerLost, "Cancelled: / row EXPIRED because seller_lost"),
+        (session_created(), "Expiring: expire_checkout_session / know cs_1"),
+        (reported(Outcome::Expired), "Cancelled: / row EXPIRED because seller_lost"),
     ]);
-}
-
-#[test]
-fn an_onboarding_link_is_a_secret_that_history_does_not_keep() {
-    let kept = ConnectOnboarding::masked(&link_created("acct_1")).unwrap();
-    assert!(!serde_json::to_string(&kept).unwrap().contains("connect.example.com"), "{kept:?}");
-    assert_eq!(ConnectOnboarding::masked(&onboard()), None);
+    // What is paid, or on its way, is settled.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(Outcome::Unpaid), "AwaitingFunds: / row PROCESSING"),
+        (E::SellerLost, "refused: SellerLost means nothing in AwaitingFunds"),
+        (reported(paid()), SETTLED),
+        (E::SellerLost, "refused: SellerLost means nothing in Settled"),
+    ]);
 }

@@ -246,7 +246,13 @@ fn accounts() {
     let bank = json!({ "id": "ba_1", "object": "bank_account" });
     connect("account.updated", account.clone(), about(E::AccountChanged));
     connect("capability.updated", capability, about(E::AccountChanged));
-    connect("account.external_account.updated", bank, about(E::AccountChanged));
+    for kind in ["created", "updated", "deleted"] {
+        let kind = format!("account.external_account.{kind}");
+        connect(&kind, bank.clone(), about(E::AccountChanged));
+    }
+    connect("person.updated", json!({ "id": "person_1" }), about(E::AccountChanged));
+    let application = json!({ "id": "ca_1", "object": "application" });
+    connect("account.application.authorized", application, about(E::AccountChanged));
     // The object is the application that was thrown out; the account is in the envelope.
     connect(
         "account.application.deauthorized",

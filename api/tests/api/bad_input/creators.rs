@@ -54,6 +54,13 @@ pub fn connect() -> Vec<Row> {
         ("GET", "/v2/handles/nobody/connect/status", Alice, Nothing, "404 unknown_handle"),
         ("GET", "/v2/handles/nobody/connect/return", Nobody, Nothing, "404 unknown_handle"),
         ("GET", "/v2/handles/nobody/connect/refresh", Nobody, Nothing, "404 unknown_handle"),
+        ("GET", "/v2/handles/alice/connect/return?to=https://evil.test/", Nobody, Nothing, "400 invalid_request to"),
+        ("GET", "/v2/handles/alice/connect/return?to=//evil.test", Nobody, Nothing, "400 invalid_request to"),
+        ("GET", "/v2/handles/alice/connect/refresh?token=1.ab&to=javascript:alert(1)", Nobody, Nothing, "400 invalid_request to"),
+        ("POST", "/v2/handles/alice/connect/dashboard-link", Nobody, Nothing, "401 unauthorized"),
+        ("POST", "/v2/handles/alice/connect/dashboard-link", Mallory, Nothing, "403 forbidden"),
+        ("POST", "/v2/handles/nobody/connect/dashboard-link", Alice, Nothing, "404 unknown_handle"),
+        ("GET", "/v2/handles/alice/connect/dashboard-link", Alice, Nothing, "405 method_not_allowed"),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stateright::{Model, Property};
 use workflows::{
-    checkout::{Checkout, Event, State},
+    checkout::{Checkout, Event, State, Why},
     effect::{Answer, Effect},
     ledger::Account,
     money::Currency,
@@ -48,6 +48,7 @@ enum Action {
     Deliver(Event),
     GrantLost,
     Timer,
+    SellerLost,
     /// The calls that nobody has taken up yet are dropped with it, or all of them were taken up.
     Cancel {
         drop_calls: bool,
@@ -130,6 +131,7 @@ impl Model for CheckoutModel {
         if world.timer && world.calls.len() < 3 {
             actions.push(Action::Timer);
         }
+        actions.push(Action::SellerLost);
         actions.extend([true, false].map(|drop_calls| Action::Cancel { drop_calls }));
         if self.0 == Setting::Rival && world.holder.is_none() {
             actions.push(Action::RivalBuys);
@@ -163,6 +165,9 @@ impl Model for CheckoutModel {
             }
             Action::Timer => {
                 world.hear(&Event::TimerFired);
+            }
+            Action::SellerLost => {
+                world.hear(&Event::SellerLost);
             }
             Action::Cancel { drop_calls } => {
                 let waiting = |call: &Call| call.answer.is_some();
@@ -360,6 +365,9 @@ fn sometimes(setting: Setting) -> Vec<Property<CheckoutModel>> {
             }),
             Property::sometimes("called off", |_, world: &World| {
                 matches!(world.run, State::Cancelled { .. })
+            }),
+            Property::sometimes("closed with the seller's account", |_, world: &World| {
+                matches!(world.run, State::Cancelled { why: Why::SellerLost, .. })
             }),
             Property::sometimes("settled though called off", |_, world: &World| {
                 matches!(world.run, State::Expiring { .. }) && world.payment().is_some()

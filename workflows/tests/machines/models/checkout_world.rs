@@ -116,6 +116,8 @@ impl World {
             Record::Checkout(update) => self.row = Some(update.status),
             Record::StripeObject(_) => {}
             Record::ConnectAccount(_)
+            | Record::PastConnectAccount(_)
+            | Record::LoginLink(_)
             | Record::Marker(_)
             | Record::VisitorSession(_)
             | Record::Send(_) => panic!("not a record of a checkout: {record:?}"),

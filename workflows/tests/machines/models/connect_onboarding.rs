@@ -1,11 +1,11 @@
-//! Connect onboarding: accounts that change at Stripe while they are read, and a creator who may leave and
-//! come back.
+//! Connect onboarding: accounts that change at Stripe while they are read, calls that go dead, and a creator
+//! who may leave and come back, while buyers have payment pages open.
 
 use stateright::{Model, Property};
 use workflows::{
     connect_onboarding::{ConnectOnboarding, Event, Reading, State},
     effect::{Answer, Effect},
-    record::Record,
+    record::{ConnectStatus, Record},
     stripe::Account,
     workflow::{Standing, Workflow},
 };
@@ -15,17 +15,36 @@ use crate::examples::{
     START, enabled, failure, incomplete, onboard, rejected, restricted, submitted,
 };
 
-/// How often the creator asks, and how often an account changes, at most.
+/// How often the creator asks at most.
 const WISHES_MAX: u8 = 2;
-const CHANGES_MAX: u8 = 4;
-/// How far the timer's backoff is followed.
-const LOOKS_MAX: u8 = 2;
 
-/// Whether the creator may take the access back, and come back with another account.
+/// Whether the creator may take the access back, and come back with the same account or another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Setting {
     Stays,
     Leaves,
+    /// Stays, and a call goes dead.
+    Dead,
+}
+
+impl Setting {
+    /// How often accounts change at most.
+    fn changes_max(self) -> u8 {
+        match self {
+            Self::Stays => 4,
+            // There, gone, and there again.
+            Self::Leaves => 3,
+            Self::Dead => 2,
+        }
+    }
+
+    /// How far the timer's backoff is followed.
+    fn looks_max(self) -> u8 {
+        match self {
+            Self::Stays => 2,
+            Self::Leaves | Self::Dead => 1,
+        }
+    }
 }
 
 struct OnboardingModel(Setting);
@@ -35,8 +54,17 @@ struct World {
     run: State,
     timer: bool,
     calls: Vec<Reader>,
+    /// Calls that went dead: an operator may retry them, or discard them.
+    dead: Vec<Call>,
+    deaths: u8,
     /// `acct_1` and so on, at Stripe.
     accounts: Vec<Truth>,
+    /// Whether there are open purchases that pay the account.
+    open: Vec<bool>,
+    /// What the row says.
+    row: Option<ConnectStatus>,
+    /// Accounts that were kept.
+    past: Vec<String>,
     wishes: u8,
     /// How many changes there were, of all accounts.
     changes: u8,
@@ -68,8 +96,15 @@ enum Truth {
 enum Action {
     Onboard,
     Change(usize, Truth),
+    /// A buyer asks for a payment page.
+    Buy,
     Perform(usize),
     Fail(usize),
+    Die(usize),
+    /// An operator retries a dead call.
+    Retry(usize),
+    /// An operator discards a dead call.
+    Discard(usize),
     Answer(usize),
     Deliver(Event),
     Timer,
@@ -86,6 +121,11 @@ fn leaves() {
     check("connect_onboarding, leaves", OnboardingModel(Setting::Leaves));
 }
 
+#[test]
+fn dead() {
+    check("connect_onboarding, dead", OnboardingModel(Setting::Dead));
+}
+
 impl World {
     fn hear(&mut self, event: &Event, read_at: u8) {
         if *event == Event::TimerFired {
@@ -94,7 +134,7 @@ impl World {
         let Ok(step) = ConnectOnboarding::step(&self.run, event, START) else {
             return;
         };
-        let live = !matches!(self.run, State::Failed { .. } | State::Disconnected { .. });
+        let live = !matches!(self.run, State::Failed { .. } | State::Reconnecting { .. });
         self.timer = step.wake_at.is_some();
         self.run = step.state;
         for effect in step.effects {
@@ -102,11 +142,16 @@ impl World {
             self.calls.push(Reader { call: Call::new(effect), at: 0 });
         }
         for record in step.records {
-            if let Record::ConnectAccount(row) = record
-                && row.account.is_some()
-            {
-                self.overwritten |= read_at < self.row_read_at;
-                self.row_read_at = read_at;
+            match record {
+                Record::ConnectAccount(row) => {
+                    self.row = row.status.or(self.row);
+                    if row.account.is_some() {
+                        self.overwritten |= read_at < self.row_read_at;
+                        self.row_read_at = read_at;
+                    }
+                }
+                Record::PastConnectAccount(past) => self.past.push(past.account),
+                _ => {}
             }
         }
     }
@@ -115,6 +160,7 @@ impl World {
         let answer = match &self.calls[call].call.effect {
             Effect::CreateAccount { .. } => {
                 self.accounts.push(Truth::Incomplete);
+                self.open.push(false);
                 Answer::AccountCreated { account: format!("acct_{}", self.accounts.len()) }
             }
             Effect::CreateAccountLink { account, .. } => match self.read(account) {
@@ -124,17 +170,19 @@ impl World {
                 refused => refused,
             },
             Effect::RetrieveAccount { account } => self.read(account),
+            Effect::CloseCheckouts { account, .. } => {
+                let index = number(account) - 1;
+                self.open[index] = false;
+                Answer::CheckoutsClosed { after: None }
+            }
             effect => panic!("not an effect of an onboarding: {effect:?}"),
         };
-        if matches!(answer, Answer::AccountRetrieved(_)) {
-            self.calls[call].at = self.changes;
-        }
+        self.calls[call].at = self.changes;
         self.calls[call].call.answer = Some(answer);
     }
 
     fn read(&self, id: &str) -> Answer {
-        let number: usize = id.trim_start_matches("acct_").parse().unwrap();
-        self.accounts[number - 1].seen(id)
+        self.accounts[number(id) - 1].seen(id)
     }
 
     fn answer(&mut self, call: usize) {
@@ -154,7 +202,7 @@ impl World {
 
     fn left_alone(&self) -> World {
         let mut world = self.clone();
-        for _ in 0..5 {
+        for _ in 0..6 {
             while !world.calls.is_empty() {
                 if world.calls[0].call.answer.is_none() {
                     world.perform(0);
@@ -168,6 +216,27 @@ impl World {
         world
     }
 
+    /// What is open pays an account that can be paid.
+    fn closed_what_cannot_be_paid(&self) -> bool {
+        let payable = |truth: &Truth| *truth == Truth::Enabled;
+        self.open.iter().zip(&self.accounts).all(|(open, truth)| !open || payable(truth))
+    }
+
+    /// Whether the timer may fire: the safety net is so far away that nothing is under way any more.
+    fn timer_may_fire(&self) -> bool {
+        self.timer && (self.calls.is_empty() || self.reading() == Some(Reading::Idle))
+    }
+
+    fn reading(&self) -> Option<Reading> {
+        match &self.run {
+            State::AwaitingCreator { known }
+            | State::PendingVerification { known }
+            | State::Connected { known }
+            | State::Restricted { known } => Some(known.reading),
+            _ => None,
+        }
+    }
+
     fn agrees_with_stripe(&self) -> bool {
         match (&self.run, self.accounts.last()) {
             (State::Failed { .. }, _)
@@ -177,7 +246,8 @@ impl World {
             | (State::PendingVerification { .. }, Some(Truth::Submitted))
             | (State::Connected { .. }, Some(Truth::Enabled))
             | (State::Restricted { .. }, Some(Truth::Restricted))
-            | (State::Disconnected { .. }, Some(Truth::Deauthorized)) => true,
+            // Who comes back without asking us, and without a word of Stripe's, is not looked for.
+            | (State::Disconnected { .. }, Some(Truth::Deauthorized | Truth::Enabled)) => true,
             _ => false,
         }
     }
@@ -209,14 +279,15 @@ impl Truth {
     fn next(self, setting: Setting) -> &'static [Truth] {
         match (setting, self) {
             (Setting::Leaves, Self::Incomplete) => &[Self::Enabled, Self::Deauthorized],
-            (Setting::Leaves, Self::Deauthorized) => &[],
+            (Setting::Leaves, Self::Deauthorized) => &[Self::Enabled],
             (Setting::Leaves, _) => &[Self::Deauthorized],
+            (Setting::Dead, Self::Incomplete) => &[Self::Enabled],
             (Setting::Stays, Self::Incomplete) => &[Self::Submitted],
-            (Setting::Stays, Self::Submitted | Self::Restricted) => {
+            (Setting::Stays | Setting::Dead, Self::Submitted | Self::Restricted) => {
                 &[Self::Enabled, Self::Rejected]
             }
-            (Setting::Stays, Self::Enabled) => &[Self::Restricted],
-            (Setting::Stays, Self::Rejected | Self::Deauthorized) => &[],
+            (Setting::Stays | Setting::Dead, Self::Enabled) => &[Self::Restricted],
+            (Setting::Stays | Setting::Dead, Self::Rejected | Self::Deauthorized) => &[],
         }
     }
 }
@@ -233,7 +304,12 @@ impl Model for OnboardingModel {
             run: step.state,
             timer: step.wake_at.is_some(),
             calls: calls.collect(),
+            dead: Vec::new(),
+            deaths: 0,
             accounts: Vec::new(),
+            open: Vec::new(),
+            row: None,
+            past: Vec::new(),
             wishes: 1,
             changes: 0,
             row_read_at: 0,
@@ -247,11 +323,12 @@ impl Model for OnboardingModel {
             actions.push(Action::Onboard);
         }
         for (index, truth) in world.accounts.iter().enumerate() {
-            if world.changes < CHANGES_MAX {
+            if world.changes < self.0.changes_max() {
                 let next = truth.next(self.0);
                 actions.extend(next.iter().map(|truth| Action::Change(index, *truth)));
             }
-            if *truth == Truth::Deauthorized {
+            // It may be late: the creator may have come back since.
+            if self.0 == Setting::Leaves && world.changes > 0 {
                 let account = format!("acct_{}", index + 1);
                 actions.push(Action::Deliver(Event::Deauthorized { account }));
             }
@@ -260,13 +337,33 @@ impl Model for OnboardingModel {
             if reader.call.answer.is_some() {
                 actions.push(Action::Answer(index));
             } else {
-                actions.extend([Action::Perform(index), Action::Fail(index)]);
+                actions.push(Action::Perform(index));
+                // What is done in our own database does not fail for good.
+                if !matches!(reader.call.effect, Effect::CloseCheckouts { .. }) {
+                    actions.push(Action::Fail(index));
+                }
+                let may_die = !matches!(
+                    reader.call.effect,
+                    Effect::CreateAccount { .. } | Effect::CloseCheckouts { .. }
+                );
+                if self.0 == Setting::Dead && world.deaths == 0 && may_die {
+                    actions.push(Action::Die(index));
+                }
             }
+        }
+        // An operator looks first whether the account is being read anew.
+        if (0..world.accounts.len()).all(|account| world.reads_of(account) == 0) {
+            for index in 0..world.dead.len() {
+                actions.extend([Action::Retry(index), Action::Discard(index)]);
+            }
+        }
+        if world.row == Some(ConnectStatus::Connected) {
+            actions.push(Action::Buy);
         }
         if world.changes > 0 {
             actions.push(Action::Deliver(Event::AccountChanged));
         }
-        if world.timer && world.looks() < LOOKS_MAX {
+        if world.timer_may_fire() && world.looks() < self.0.looks_max() {
             actions.push(Action::Timer);
         }
         actions.push(Action::Cancel);
@@ -283,8 +380,33 @@ impl Model for OnboardingModel {
                 world.accounts[account] = truth;
                 world.changes += 1;
             }
+            Action::Buy => {
+                if let Some(open) = world.open.last_mut() {
+                    *open = true;
+                }
+            }
             Action::Perform(call) => world.perform(call),
+            Action::Die(call) => {
+                world.deaths += 1;
+                let died = world.calls.remove(call).call;
+                world.dead.push(died);
+            }
+            Action::Retry(call) => {
+                let again = world.dead.remove(call);
+                world.calls.push(Reader { call: again, at: 0 });
+                let last = world.calls.len() - 1;
+                world.perform(last);
+                world.answer(last);
+            }
+            Action::Discard(call) => {
+                let call = world.dead.remove(call);
+                let answer = Some(Answer::Failed(failure("discarded")));
+                world.calls.push(Reader { call: Call { answer, ..call }, at: world.changes });
+                let last = world.calls.len() - 1;
+                world.answer(last);
+            }
             Action::Fail(call) => {
+                world.calls[call].at = world.changes;
                 world.calls[call].call.answer = Some(Answer::Failed(failure("discarded")));
             }
             Action::Answer(call) => world.answer(call),
@@ -316,14 +438,36 @@ impl Model for OnboardingModel {
             Property::always("left alone, it agrees with Stripe", |_, world: &World| {
                 world.left_alone().agrees_with_stripe()
             }),
+            Property::always("left alone, what cannot be paid is closed", |_, world: &World| {
+                world.left_alone().closed_what_cannot_be_paid()
+            }),
+            Property::always("every account that was left is kept", |_, world: &World| {
+                let left = world.accounts.len().saturating_sub(1);
+                (1..=left).all(|number| world.past.contains(&format!("acct_{number}")))
+            }),
         ];
         properties.extend(sometimes(self.0));
         properties
     }
 }
 
+fn number(account: &str) -> usize {
+    account.trim_start_matches("acct_").parse().unwrap()
+}
+
 fn sometimes(setting: Setting) -> Vec<Property<OnboardingModel>> {
     match setting {
+        Setting::Dead => vec![
+            Property::sometimes("a look went dead", |_, world: &World| {
+                world.dead.iter().any(|call| matches!(call.effect, Effect::RetrieveAccount { .. }))
+            }),
+            Property::sometimes("a link went dead", |_, world: &World| {
+                world
+                    .dead
+                    .iter()
+                    .any(|call| matches!(call.effect, Effect::CreateAccountLink { .. }))
+            }),
+        ],
         Setting::Stays => vec![
             Property::sometimes("may sell", |_, world: &World| {
                 matches!(world.run, State::Connected { .. })
@@ -342,6 +486,17 @@ fn sometimes(setting: Setting) -> Vec<Property<OnboardingModel>> {
             Property::sometimes(
                 "left, and came back",
                 |_, world: &World| matches!(&world.run, State::AwaitingCreator { known } if known.account == "acct_2"),
+            ),
+            Property::sometimes("left, and came back with the same account", |_, world: &World| {
+                matches!(&world.run, State::CreatingLink { known }
+                        if known.account == "acct_1" && world.wishes == 2)
+                    && world.accounts == [Truth::Enabled]
+            }),
+            Property::sometimes(
+                "a buyer was on the way when the creator left",
+                |_, world: &World| {
+                    world.open.contains(&true) && matches!(world.run, State::Disconnected { .. })
+                },
             ),
             Property::sometimes("reads once more", |_, world: &World| {
                 matches!(&world.run,
