@@ -1,20 +1,26 @@
-//! Checkout sessions in payment mode (<https://docs.stripe.com/api/checkout/sessions>): open until
-//! they are paid or expire. What happens when one is paid is in `payment`.
+//! Checkout sessions (<https://docs.stripe.com/api/checkout/sessions>): open until they are paid or
+//! expire. What happens when one is paid is in `payment`, and for a subscription in
+//! `subscription_checkout`.
 
+mod items;
+mod mode;
 mod params;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::Call;
+use crate::customer;
 use crate::error::ApiError;
 use crate::event::{self, EventKind};
 use crate::form::Metadata;
 use crate::list;
-use crate::money;
 use crate::payment_intent;
 use crate::state::{Deadline, State};
 use crate::table::Record;
+
+pub(crate) use items::LineItem;
+pub(crate) use mode::{SessionMode, SubscriptionData};
 
 /// A page on which somebody can pay.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +28,8 @@ pub(crate) struct CheckoutSession {
     id: String,
     created: i64,
     account: Option<String>,
+    #[serde(default)]
+    pub(crate) mode: SessionMode,
     pub(crate) status: SessionStatus,
     pub(crate) payment_status: PaymentStatus,
     /// In minor units of the currency.
@@ -43,6 +51,13 @@ pub(crate) struct CheckoutSession {
     pub(crate) payment_intent: Option<String>,
     /// What the payment intent will be made from.
     pub(crate) intent: IntentData,
+    /// What the subscription will be made from.
+    #[serde(default)]
+    pub(crate) subscription_data: SubscriptionData,
+    #[serde(default)]
+    pub(crate) subscription: Option<String>,
+    #[serde(default)]
+    pub(crate) invoice: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,14 +73,8 @@ pub(crate) enum SessionStatus {
 pub(crate) enum PaymentStatus {
     Unpaid,
     Paid,
-}
-
-/// What is bought.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct LineItem {
-    pub(crate) name: String,
-    pub(crate) unit_amount: i64,
-    pub(crate) quantity: i64,
+    /// A trial begins, or it is free.
+    NoPaymentRequired,
 }
 
 /// `payment_intent_data`: what a payment intent and its charge take over from the session.
@@ -102,7 +111,8 @@ impl Record for CheckoutSession {
     fn render(&self, state: &State) -> Value {
         let open = self.status == SessionStatus::Open;
         let url = open.then(|| format!("{}/c/pay/{}", state.public_url, self.id));
-        let created_customer = self.customer.is_none().then_some("if_required");
+        let is_payment = self.mode == SessionMode::Payment;
+        let created_customer = (is_payment && self.customer.is_none()).then_some("if_required");
         json!({
             "id": self.id,
             "object": "checkout.session",
@@ -142,28 +152,17 @@ impl Record for CheckoutSession {
             "discounts": [],
             "expires_at": self.expires_at,
             "integration_identifier": null,
-            "invoice": null,
-            "invoice_creation": {
-                "enabled": false,
-                "invoice_data": {
-                    "account_tax_ids": null,
-                    "custom_fields": null,
-                    "description": null,
-                    "footer": null,
-                    "issuer": null,
-                    "metadata": {},
-                    "rendering_options": null,
-                },
-            },
+            "invoice": self.invoice,
+            "invoice_creation": is_payment.then(no_invoice),
             "livemode": false,
             "locale": self.locale,
             "managed_payments": { "enabled": false },
             "metadata": self.metadata,
-            "mode": "payment",
+            "mode": self.mode,
             "origin_context": null,
-            "payment_intent": self.payment_intent,
+            "payment_intent": self.payment_intent.as_ref().filter(|_| is_payment),
             "payment_link": null,
-            "payment_method_collection": "if_required",
+            "payment_method_collection": if is_payment { "if_required" } else { "always" },
             "payment_method_configuration_details": null,
             "payment_method_options": {},
             "payment_method_types": self.payment_method_types,
@@ -178,7 +177,7 @@ impl Record for CheckoutSession {
             "shipping_options": [],
             "status": self.status,
             "submit_type": null,
-            "subscription": null,
+            "subscription": self.subscription,
             "success_url": self.success_url,
             "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 },
             "ui_mode": null,
@@ -211,29 +210,38 @@ impl CheckoutSession {
     }
 }
 
+/// The `invoice_creation` of a payment that nobody gets an invoice for.
+fn no_invoice() -> Value {
+    json!({
+        "enabled": false,
+        "invoice_data": {
+            "account_tax_ids": null,
+            "custom_fields": null,
+            "description": null,
+            "footer": null,
+            "issuer": null,
+            "metadata": {},
+            "rendering_options": null,
+        },
+    })
+}
+
 pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let form = &call.form;
-    match form.text("mode") {
-        Some("payment") => {}
-        None => return Err(ApiError::missing("mode")),
-        Some(other) => {
-            let message = format!("The simulator has no sessions in mode {other}, only payment.");
-            return Err(ApiError::invalid("mode", message));
-        }
-    }
+    let mode = SessionMode::read(form)?;
     let success_url = form.url("success_url")?.ok_or_else(|| ApiError::missing("success_url"))?;
-    let (line_items, currency) = params::line_items(form)?;
-    let amount = params::total(&line_items)?;
-    money::check_charge(amount, &currency, "line_items")?;
+    let customer = form.text("customer");
+    if let Some(id) = customer {
+        customer::require(state, call.account(), id)?;
+    }
+    let (line_items, currency) = items::line_items(state, call, mode)?;
+    let subscription_data = SubscriptionData::read(form)?;
+    let total = items::total(&line_items)?;
+    items::check_amount(total, &currency, mode)?;
+    let amount = if subscription_data.has_trial() { 0 } else { total };
     let intent = params::intent_data(form, amount)?;
     params::check_fee_payer(call, &intent)?;
     params::check_accounts(state, &intent)?;
-    let customer = form.text("customer");
-    if let Some(id) = customer
-        && state.customers.find(id, call.account()).is_none()
-    {
-        return Err(ApiError::no_such_reference("customer", id, "customer"));
-    }
     let methods = form.list("payment_method_types");
     let methods = if methods.is_empty() { vec!["card"] } else { methods };
     let session = CheckoutSession {
@@ -243,6 +251,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         id: state.ids.next("cs_test_"),
         created: state.now(),
         account: call.account.clone(),
+        mode,
         status: SessionStatus::Open,
         payment_status: PaymentStatus::Unpaid,
         amount,
@@ -257,6 +266,9 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         line_items,
         payment_intent: None,
         intent,
+        subscription_data,
+        subscription: None,
+        invoice: None,
     };
     state.set_deadline(session.expires_at, Deadline::Expire(session.id.clone()));
     let object = session.render(state);
@@ -276,13 +288,14 @@ pub(crate) fn update(state: &mut State, call: &Call, id: &str) -> Result<Value, 
     retrieve(state, call, id)
 }
 
-/// Filters: `payment_intent`, `status`, `customer`, `created`.
+/// Filters: `payment_intent`, `status`, `customer`, `subscription`, `created`.
 pub(crate) fn list(state: &State, call: &Call) -> Result<Value, ApiError> {
     let table = &state.checkout_sessions;
     let keep = |session: &CheckoutSession| {
         let status = json!(session.status);
         list::matches(&call.form, "status", status.as_str())
             && list::matches(&call.form, "customer", session.customer.as_deref())
+            && list::matches(&call.form, "subscription", session.subscription.as_deref())
     };
     match call.form.text("payment_intent") {
         None => list::respond(state, call, table, keep),

@@ -24,13 +24,22 @@ impl Clock {
 
     /// Catches up with the system's time.
     pub(crate) fn refresh(&mut self) {
-        self.latest = self.latest.max(system_seconds() + self.offset_seconds);
+        self.latest = self.latest.max(self.target());
     }
 
-    /// Moves the clock forward.
+    /// Where [`refresh`](Self::refresh) will put the clock.
+    pub(crate) fn target(&self) -> i64 {
+        system_seconds() + self.offset_seconds
+    }
+
+    /// Lets the time come at which something was due, on the way to the target.
+    pub(crate) fn come_to(&mut self, instant: i64) {
+        self.latest = self.latest.max(instant);
+    }
+
+    /// Moves the target forward; what is due until then happens as the clock catches up.
     pub(crate) fn advance(&mut self, seconds: u32) {
         self.offset_seconds += i64::from(seconds);
-        self.refresh();
     }
 }
 

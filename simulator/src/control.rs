@@ -11,7 +11,7 @@
 //!         "capabilities": {"transfers": "active" | "inactive" | "pending"}}
 //!      what is not given stays; with "silent": true no event tells of it. What is due at its
 //!      deadline is overdue then, and disables the account.      → the account
-//! POST /_sim/checkout/sessions/{id}/pay
+//! POST /_sim/checkout/sessions/{id}/pay      in subscription mode: paid, declined, expired
 //!      {"outcome": "paid" | "declined" | "expired"
 //!                  | "delayed" | "delayed_succeeds" | "delayed_fails",
 //!       "amount"?: minor units, "currency"?: "eur", "email"?: "a@b.test"}
@@ -20,7 +20,12 @@
 //!      {"amount"?: n, "reverse_transfer"?: bool, "refund_application_fee"?: bool}
 //!      a refund made in the dashboard                           → the refund
 //! POST /_sim/refunds/{id}           {"status": "pending" | "succeeded" | "failed"}    → the refund
+//! POST /_sim/customers/{id}         {"card": "ok" | "declines" | "none"}    → the customer
+//! POST /_sim/subscriptions/{id}
+//!      {"status": "active" | "past_due" | "unpaid" | "trialing" | "incomplete" | "canceled"}
+//!                                                               → the subscription
 //! POST /_sim/clock                  {"advance_seconds": n}      → {"now": seconds}
+//!      what is due until then happens on the way: periods end, invoices are collected
 //! GET  /_sim/clock                                              → {"now": seconds}
 //! PUT  /_sim/faults                 see Faults; {} ends them    → the faults in force
 //! GET  /_sim/faults                                             → the faults in force
@@ -31,6 +36,8 @@
 //! ```
 //!
 //! Disputes belong here as well, when there are any.
+
+mod billing;
 
 use std::sync::Arc;
 
@@ -62,6 +69,8 @@ pub(crate) fn routes() -> Route {
         .at("/checkout/sessions/:id/pay", post(pay))
         .at("/charges/:id/refund", post(refund_charge))
         .at("/refunds/:id", post(set_refund_status))
+        .at("/customers/:id", post(billing::change_customer))
+        .at("/subscriptions/:id", post(billing::change_subscription))
         .at("/clock", get(read_clock).post(advance_clock))
         .at("/faults", get(read_faults).put(set_faults))
         .at("/endpoints", post(set_endpoints))
@@ -172,6 +181,9 @@ fn pay_session(state: &mut State, id: &str, request: PayRequest) -> Result<Value
         PayError::NotOpen => Refusal::Conflict(format!("Session {id} is not open.")),
         PayError::NotOnItsWay => {
             Refusal::Conflict(format!("Session {id} has no delayed payment on its way."))
+        }
+        PayError::NotForSubscriptions => {
+            Refusal::Conflict("A subscription is paid at once, and as agreed.".to_owned())
         }
     })?;
     let session = state.render(id).unwrap_or_default();

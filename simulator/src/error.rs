@@ -114,6 +114,19 @@ impl ApiError {
             .with_code("idempotency_key_in_use")
     }
 
+    /// The bank of a card says no. Stripe keeps these under the key.
+    pub(crate) fn card_declined() -> Self {
+        let message = "Your card was declined.".to_owned();
+        Self::new(402, Stage::Execution, "card_error", message).with_code("card_declined")
+    }
+
+    /// There is nothing to charge.
+    pub(crate) fn no_card() -> Self {
+        let message = "This customer has no attached payment source or default payment method. \
+                       Please consider adding a default payment method.";
+        Self::refused(message).with_code("resource_missing")
+    }
+
     /// Bad luck asked for: too many requests.
     pub(crate) fn rate_limited() -> Self {
         let message = "Request rate limit exceeded (a fault of the simulator).".to_owned();

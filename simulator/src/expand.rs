@@ -12,19 +12,39 @@ const EXPANDABLE: &[&str] = &[
     "balance_transaction",
     "charge",
     "customer",
+    "default_price",
     "destination",
     "failure_balance_transaction",
     "fee",
+    "invoice",
     "latest_charge",
+    "latest_invoice",
     "on_behalf_of",
     "payment_intent",
+    "price",
+    "product",
     "source",
+    "subscription",
     "transfer",
     "transfer_reversal",
 ];
 
 /// Names that are in every object, so that asking for them changes nothing.
-const INCLUDED: &[&str] = &["data", "refunds", "reversals", "transfer_data"];
+const INCLUDED: &[&str] = &[
+    "data",
+    "items",
+    "lines",
+    "parent",
+    "payment",
+    "payments",
+    "plan",
+    "price_details",
+    "pricing",
+    "refunds",
+    "reversals",
+    "subscription_details",
+    "transfer_data",
+];
 
 /// Stripe's limit on the depth of one path.
 const MAXIMUM_DEPTH: usize = 4;

@@ -41,6 +41,11 @@ impl Form {
         Self { fields }
     }
 
+    /// Whether the parameter is there, even if it is empty: that takes a value away.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
     /// The value, unless it is empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let value = self.fields.get(name)?;

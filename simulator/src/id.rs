@@ -25,7 +25,7 @@ impl IdSource {
     pub(crate) fn next(&mut self, prefix: &str) -> String {
         let length = match prefix {
             "acct_" => 16,
-            "cus_" | "req_" => 14,
+            "cus_" | "prod_" | "req_" | "si_" => 14,
             "cs_test_" => 58,
             _ => 24,
         };

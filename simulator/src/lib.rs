@@ -6,8 +6,8 @@
 //!
 //! - `/v1/…` is Stripe's API for version [`API_VERSION`]: form-encoded requests, JSON answers,
 //!   error objects, idempotency keys, pagination, `expand`;
-//! - `/c/pay/…`, `/setup/…`, `/express/…` are the pages that Stripe would host: checkout,
-//!   onboarding, the Express dashboard;
+//! - `/c/pay/…`, `/setup/…`, `/express/…`, `/p/session/…` are the pages that Stripe would host:
+//!   checkout, onboarding, the Express dashboard, the billing portal;
 //! - `/_sim/…` is control: what a buyer, a bank, a clock or bad luck would do. See [`control`].
 //!
 //! Signed webhooks go to the endpoints given in [`SimulatorConfig`].
@@ -18,7 +18,8 @@
 //! takes the lock, does all of its work at one instant of the simulator's clock, and lets go. What
 //! takes time (latency, webhooks, writing the state file) happens outside, so the lock is never
 //! held across an await. There is one file per kind of object; `payment` is where a paid checkout
-//! becomes a payment intent, a charge, a transfer and a fee.
+//! becomes a payment intent, a charge, a transfer and a fee, and `billing` is where time becomes
+//! invoices.
 
 // The templates of the larger objects are single `json!` calls with many keys.
 #![recursion_limit = "512"]
@@ -29,6 +30,8 @@ mod answer;
 mod api;
 mod application_fee;
 mod balance_transaction;
+mod billing;
+mod card;
 mod charge;
 mod checkout_session;
 mod clock;
@@ -42,11 +45,18 @@ mod faults;
 mod form;
 mod id;
 mod idempotency;
+mod invoice;
+mod invoice_payment;
 mod list;
 mod money;
 mod pages;
 mod payment;
 mod payment_intent;
+mod period;
+mod portal_page;
+mod portal_session;
+mod price;
+mod product;
 mod refund;
 mod routes;
 mod server;
@@ -54,6 +64,8 @@ mod shared;
 mod signature;
 mod state;
 mod state_file;
+mod subscription;
+mod subscription_checkout;
 pub mod summary;
 mod table;
 mod transfer;

@@ -10,9 +10,10 @@ use poem::{IntoResponse, Response, Route, get, handler};
 use serde::Deserialize;
 
 use crate::account;
-use crate::checkout_session::{CheckoutSession, SessionStatus};
+use crate::checkout_session::{CheckoutSession, SessionMode, SessionStatus};
 use crate::money;
 use crate::payment::{self, Outcome, Overrides};
+use crate::portal_page;
 use crate::shared::Shared;
 use crate::state::State;
 
@@ -38,6 +39,8 @@ struct CheckoutPage {
     items: Vec<Item>,
     total: String,
     email: String,
+    /// Whether there is a method that takes days.
+    delayable: bool,
     cancellable: bool,
 }
 
@@ -63,22 +66,26 @@ struct Notice {
 }
 
 /// A page, or where to go instead.
-enum Step {
+pub(crate) enum Step {
     Page(StatusCode, Result<String, askama::Error>),
     GoTo(String),
 }
 
 impl Step {
-    fn page(page: &impl Template) -> Self {
+    pub(crate) fn page(page: &impl Template) -> Self {
         Self::Page(StatusCode::OK, page.render())
     }
 
-    fn notice(status: StatusCode, heading: &'static str, text: impl Into<String>) -> Self {
+    pub(crate) fn notice(
+        status: StatusCode,
+        heading: &'static str,
+        text: impl Into<String>,
+    ) -> Self {
         let notice = Notice { heading, text: text.into() };
         Self::Page(status, notice.render())
     }
 
-    fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         let text = "The simulator knows nothing of this address.";
         Self::notice(StatusCode::NOT_FOUND, "Not found", text)
     }
@@ -136,7 +143,7 @@ enum OnboardingAction {
 fn show_checkout(id: Path<String>, shared: Data<&Arc<Shared>>) -> Step {
     shared.look(|state| match state.checkout_sessions.get(&id.0) {
         None => Step::not_found(),
-        Some(session) => checkout_page(session, None),
+        Some(session) => checkout_page(state, session, None),
     })
 }
 
@@ -150,7 +157,7 @@ fn check_out(state: &mut State, id: &str, form: CheckoutForm) -> Step {
         return Step::not_found();
     };
     if session.status != SessionStatus::Open {
-        return checkout_page(session, None);
+        return checkout_page(state, session, None);
     }
     let outcome = match form.action {
         CheckoutAction::Pay => Outcome::Paid,
@@ -165,18 +172,18 @@ fn check_out(state: &mut State, id: &str, form: CheckoutForm) -> Step {
         email: Some(form.email).filter(|email| !email.is_empty()),
         ..Overrides::default()
     };
-    // The session is there and open, so nothing can be wrong.
+    // The session is there and open; what else can be wrong is shown as a decline.
     let _ = payment::play(state, id, outcome, overrides);
     let Some(session) = state.checkout_sessions.get(id) else {
         return Step::not_found();
     };
     match (session.status, &session.success_url) {
         (SessionStatus::Complete, Some(url)) => Step::GoTo(url.replace(SESSION_PLACEHOLDER, id)),
-        _ => checkout_page(session, Some("Your card was declined. Try another one.")),
+        _ => checkout_page(state, session, Some("Your card was declined. Try another one.")),
     }
 }
 
-fn checkout_page(session: &CheckoutSession, error: Option<&'static str>) -> Step {
+fn checkout_page(state: &State, session: &CheckoutSession, error: Option<&'static str>) -> Step {
     match session.status {
         SessionStatus::Open => {}
         SessionStatus::Complete => {
@@ -190,14 +197,20 @@ fn checkout_page(session: &CheckoutSession, error: Option<&'static str>) -> Step
     }
     let items = session.line_items.iter().map(|item| Item {
         quantity: item.quantity,
-        name: item.name.clone(),
+        name: match item.price.as_deref().and_then(|id| state.prices.get(id)) {
+            Some(price) => portal_page::label(state, price),
+            None => item.name.clone(),
+        },
         price: money::display(item.unit_amount * item.quantity, &session.currency),
     });
+    let customer = session.customer.as_deref().and_then(|id| state.customers.get(id));
+    let known_email = customer.and_then(|customer| customer.email.as_deref());
     Step::page(&CheckoutPage {
         error,
         items: items.collect(),
         total: money::display(session.amount, &session.currency),
-        email: session.email().unwrap_or_default().to_owned(),
+        email: session.email().or(known_email).unwrap_or_default().to_owned(),
+        delayable: session.mode == SessionMode::Payment,
         cancellable: session.cancel_url.is_some(),
     })
 }

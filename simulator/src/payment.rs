@@ -29,12 +29,13 @@
 use crate::application_fee::{self, NewFee};
 use crate::balance_transaction::{self, Movement, Posting};
 use crate::charge::{self, Charge, Decline};
-use crate::checkout_session::{self, CheckoutSession, PaymentStatus, SessionStatus};
+use crate::checkout_session::{self, CheckoutSession, PaymentStatus, SessionMode, SessionStatus};
 use crate::clock::DAY;
 use crate::event::EventKind;
 use crate::money;
 use crate::payment_intent::{self, IntentStatus, Method, PaymentIntent};
 use crate::state::{Deadline, State};
+use crate::subscription_checkout;
 use crate::table::Record;
 use crate::transfer::{self, NewTransfer};
 
@@ -59,6 +60,8 @@ pub(crate) enum PayError {
     NoSuchSession,
     NotOpen,
     NotOnItsWay,
+    /// A subscription is paid at once, and as agreed.
+    NotForSubscriptions,
 }
 
 /// What is paid other than what the session says: something that must never happen, to test with.
@@ -70,6 +73,12 @@ pub(crate) struct Overrides {
     pub(crate) email: Option<String>,
 }
 
+impl Overrides {
+    fn change_the_amount(&self) -> bool {
+        self.amount.is_some() || self.currency.is_some()
+    }
+}
+
 /// Lets the buyer or the bank do something with a session.
 pub(crate) fn play(
     state: &mut State,
@@ -78,6 +87,7 @@ pub(crate) fn play(
     overrides: Overrides,
 ) -> Result<(), PayError> {
     let session = state.checkout_sessions.get_mut(session_id).ok_or(PayError::NoSuchSession)?;
+    let is_subscription = session.mode == SessionMode::Subscription;
     let on_its_way = session.status == SessionStatus::Complete
         && session.payment_status == PaymentStatus::Unpaid;
     match outcome {
@@ -87,6 +97,10 @@ pub(crate) fn play(
             }
         }
         _ if session.status != SessionStatus::Open => return Err(PayError::NotOpen),
+        Outcome::Delayed if is_subscription => return Err(PayError::NotForSubscriptions),
+        _ if is_subscription && overrides.change_the_amount() => {
+            return Err(PayError::NotForSubscriptions);
+        }
         _ => {
             session.amount = overrides.amount.unwrap_or(session.amount);
             if let Some(currency) = overrides.currency {
@@ -96,6 +110,7 @@ pub(crate) fn play(
         }
     }
     match outcome {
+        Outcome::Paid if is_subscription => subscription_checkout::pay(state, session_id),
         Outcome::Paid => pay(state, session_id),
         Outcome::Declined => decline(state, session_id),
         Outcome::Delayed => delay(state, session_id),
@@ -129,6 +144,11 @@ fn pay(state: &mut State, session_id: &str) {
 }
 
 fn decline(state: &mut State, session_id: &str) {
+    // The card that a trial begins with is refused without an attempt to charge it.
+    let is_free = |session: &CheckoutSession| session.amount == 0;
+    if state.checkout_sessions.get(session_id).is_some_and(is_free) {
+        return;
+    }
     if let Some(intent) = begin(state, session_id, Method::Card) {
         fail(state, &intent, Decline::of_card());
     }
@@ -168,7 +188,8 @@ fn intent_of(state: &State, session_id: &str) -> Option<String> {
     state.checkout_sessions.get(session_id)?.payment_intent.clone()
 }
 
-fn complete(state: &mut State, session_id: &str, payment_status: PaymentStatus) {
+/// Marks a session as completed.
+pub(crate) fn complete(state: &mut State, session_id: &str, payment_status: PaymentStatus) {
     if let Some(session) = state.checkout_sessions.get_mut(session_id) {
         session.status = SessionStatus::Complete;
         session.payment_status = payment_status;
@@ -207,6 +228,7 @@ fn new_intent(session: &CheckoutSession, created: i64, method: Method) -> Paymen
         customer: session.customer.clone(),
         data: session.intent.clone(),
         session: Some(session.id().to_owned()),
+        invoice: None,
         charges: Vec::new(),
         last_decline: None,
         canceled_at: None,
@@ -215,20 +237,27 @@ fn new_intent(session: &CheckoutSession, created: i64, method: Method) -> Paymen
 
 /// Charges the buyer and passes the money on.
 fn collect(state: &mut State, session_id: &str, intent_id: &str, kind: EventKind) {
-    let Some(charge) = attempt(state, intent_id, None) else {
-        return;
-    };
+    let charge = succeed(state, intent_id);
+    checkout_session::announce(state, session_id, kind);
+    if let Some(charge) = charge {
+        pass_on(state, &charge);
+    }
+}
+
+/// Charges whoever pays an intent, and gives the charge, which is yet to be [passed on](pass_on).
+pub(crate) fn succeed(state: &mut State, intent_id: &str) -> Option<String> {
+    let charge = attempt(state, intent_id, None)?;
     if let Some(intent) = state.payment_intents.get_mut(intent_id) {
         intent.status = IntentStatus::Succeeded;
         intent.last_decline = None;
     }
     charge::announce(state, &charge, EventKind::ChargeSucceeded);
     payment_intent::announce(state, intent_id, EventKind::PaymentIntentSucceeded);
-    checkout_session::announce(state, session_id, kind);
-    pass_on(state, &charge);
+    Some(charge)
 }
 
-fn fail(state: &mut State, intent_id: &str, decline: Decline) {
+/// Tries in vain to charge whoever pays an intent.
+pub(crate) fn fail(state: &mut State, intent_id: &str, decline: Decline) {
     let Some(charge) = attempt(state, intent_id, Some(decline.clone())) else {
         return;
     };
@@ -245,6 +274,7 @@ fn attempt(state: &mut State, intent_id: &str, decline: Option<Decline>) -> Opti
     let id = state.ids.next("ch_");
     let intent = state.payment_intents.get(intent_id)?;
     let session = intent.session.as_deref().and_then(|id| state.checkout_sessions.get(id));
+    let customer = intent.customer.as_deref().and_then(|id| state.customers.get(id));
     let data = &intent.data;
     let charge = Charge {
         id: id.clone(),
@@ -255,7 +285,10 @@ fn attempt(state: &mut State, intent_id: &str, decline: Option<Decline>) -> Opti
         method: intent.method,
         payment_intent: intent.id.clone(),
         customer: intent.customer.clone(),
-        email: session.and_then(|session| session.email()).map(str::to_owned),
+        email: session
+            .and_then(|session| session.email())
+            .or(customer.and_then(|customer| customer.email.as_deref()))
+            .map(str::to_owned),
         description: data.description.clone(),
         metadata: data.metadata.clone(),
         decline,
@@ -281,7 +314,7 @@ fn attempt(state: &mut State, intent_id: &str, decline: Option<Decline>) -> Opti
 ///
 /// With an application fee the whole amount goes to the connected account and the fee comes back
 /// from there (<https://docs.stripe.com/connect/destination-charges#collect-fees>).
-fn pass_on(state: &mut State, charge_id: &str) {
+pub(crate) fn pass_on(state: &mut State, charge_id: &str) {
     let Some(charge) = state.charges.get(charge_id).cloned() else {
         return;
     };

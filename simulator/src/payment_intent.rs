@@ -28,6 +28,9 @@ pub(crate) struct PaymentIntent {
     pub(crate) data: IntentData,
     /// The session that it was made for.
     pub(crate) session: Option<String>,
+    /// The invoice that it pays.
+    #[serde(default)]
+    pub(crate) invoice: Option<String>,
     /// All charges, the latest last.
     pub(crate) charges: Vec<String>,
     pub(crate) last_decline: Option<Decline>,

@@ -8,7 +8,8 @@ use crate::error::ApiError;
 use crate::state::State;
 use crate::{
     account, account_link, application_fee, balance_transaction, charge, checkout_session,
-    customer, event, payment_intent, refund, transfer, webhook_endpoint,
+    customer, event, invoice, invoice_payment, payment_intent, portal_session, price, product,
+    refund, subscription, transfer, webhook_endpoint,
 };
 
 /// Does what a request asks for.
@@ -19,7 +20,7 @@ pub(crate) fn dispatch(state: &mut State, call: &Call) -> Result<Value, ApiError
     match call.method {
         Method::GET => get(state, call, &segments),
         Method::POST => post(state, call, &segments),
-        Method::DELETE => delete(state, &segments),
+        Method::DELETE => delete(state, call, &segments),
         _ => None,
     }
     .unwrap_or_else(|| Err(unknown()))
@@ -45,6 +46,16 @@ fn get(state: &State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiErr
         ["checkout", "sessions", id] => checkout_session::retrieve(state, call, id),
         ["customers"] => customer::list(state, call),
         ["customers", id] => customer::retrieve(state, call, id),
+        ["invoice_payments"] => invoice_payment::list(state, call),
+        ["invoices"] => invoice::list(state, call),
+        ["invoices", id] => invoice::retrieve(state, call, id),
+        ["invoices", id, "lines"] => invoice::list_lines(state, call, id),
+        ["prices"] => price::list(state, call),
+        ["prices", id] => price::retrieve(state, call, id),
+        ["products"] => product::list(state, call),
+        ["products", id] => product::retrieve(state, call, id),
+        ["subscriptions"] => subscription::list(state, call),
+        ["subscriptions", id] => subscription::retrieve(state, call, id),
         ["events"] => event::list(state, call),
         ["events", id] => event::retrieve(state, call, id),
         ["payment_intents"] => payment_intent::list(state, call),
@@ -71,7 +82,18 @@ fn post(state: &mut State, call: &Call, path: &[&str]) -> Option<Result<Value, A
         ["checkout", "sessions"] => checkout_session::create(state, call),
         ["checkout", "sessions", id] => checkout_session::update(state, call, id),
         ["checkout", "sessions", id, "expire"] => checkout_session::expire(state, call, id),
+        ["billing_portal", "sessions"] => portal_session::create(state, call),
         ["customers"] => customer::create(state, call),
+        ["customers", id] => customer::update(state, call, id),
+        ["invoices", id, "mark_uncollectible"] => invoice::mark_uncollectible(state, call, id),
+        ["invoices", id, "pay"] => invoice::pay(state, call, id),
+        ["invoices", id, "void"] => invoice::void(state, call, id),
+        ["prices"] => price::create(state, call),
+        ["prices", id] => price::update(state, call, id),
+        ["products"] => product::create(state, call),
+        ["products", id] => product::update(state, call, id),
+        ["subscriptions"] => subscription::create(state, call),
+        ["subscriptions", id] => subscription::update(state, call, id),
         ["payment_intents", id] => payment_intent::update(state, call, id),
         ["refunds"] => refund::create(state, call),
         ["refunds", id] => refund::update(state, call, id),
@@ -81,9 +103,12 @@ fn post(state: &mut State, call: &Call, path: &[&str]) -> Option<Result<Value, A
     })
 }
 
-fn delete(state: &mut State, path: &[&str]) -> Option<Result<Value, ApiError>> {
-    match path {
-        ["webhook_endpoints", id] => Some(webhook_endpoint::delete(state, id)),
-        _ => None,
-    }
+fn delete(state: &mut State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiError>> {
+    Some(match path {
+        ["customers", id] => customer::delete(state, call, id),
+        ["products", id] => product::delete(state, call, id),
+        ["subscriptions", id] => subscription::cancel(state, call, id),
+        ["webhook_endpoints", id] => webhook_endpoint::delete(state, id),
+        _ => return None,
+    })
 }

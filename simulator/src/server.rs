@@ -16,6 +16,7 @@ use crate::config::{Endpoints, SimulatorConfig, SimulatorError};
 use crate::control;
 use crate::faults::{Faults, Luck};
 use crate::pages;
+use crate::portal_page;
 use crate::shared::{Keeps, Shared};
 use crate::state::State;
 use crate::state_file;
@@ -177,6 +178,7 @@ async fn serve(acceptor: TcpAcceptor, shared: Arc<Shared>) -> std::io::Result<()
         .nest("/c", pages::checkout_routes())
         .nest("/setup", pages::onboarding_routes())
         .nest("/express", pages::dashboard_routes())
+        .nest("/p", portal_page::routes())
         .at("/", api::serve)
         .at("/*path", api::serve)
         .data(Arc::clone(&shared))

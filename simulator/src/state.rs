@@ -9,6 +9,7 @@ use crate::account::{self, Account};
 use crate::account_link::AccountLink;
 use crate::application_fee::{ApplicationFee, FeeRefund};
 use crate::balance_transaction::BalanceTransaction;
+use crate::billing;
 use crate::charge::Charge;
 use crate::checkout_session::{self, CheckoutSession};
 use crate::clock::Clock;
@@ -17,9 +18,14 @@ use crate::event::{self, Event};
 use crate::faults::Luck;
 use crate::id::IdSource;
 use crate::idempotency::IdempotencyKeys;
+use crate::invoice::Invoice;
 use crate::payment;
 use crate::payment_intent::PaymentIntent;
+use crate::portal_session::PortalSession;
+use crate::price::Price;
+use crate::product::Product;
 use crate::refund::Refund;
+use crate::subscription::Subscription;
 use crate::table::{Record, Table};
 use crate::transfer::{Transfer, TransferReversal};
 use crate::webhook::Delivery;
@@ -46,6 +52,16 @@ pub(crate) struct State {
     pub(crate) transfers: Table<Transfer>,
     pub(crate) transfer_reversals: Table<TransferReversal>,
     pub(crate) webhook_endpoints: Table<WebhookEndpoint>,
+    #[serde(default)]
+    pub(crate) products: Table<Product>,
+    #[serde(default)]
+    pub(crate) prices: Table<Price>,
+    #[serde(default)]
+    pub(crate) subscriptions: Table<Subscription>,
+    #[serde(default)]
+    pub(crate) invoices: Table<Invoice>,
+    #[serde(default)]
+    pub(crate) portal_sessions: BTreeMap<String, PortalSession>,
     pub(crate) idempotency_keys: IdempotencyKeys,
     /// Webhooks that are not acknowledged yet, by number.
     pub(crate) deliveries: BTreeMap<u64, Delivery>,
@@ -73,6 +89,12 @@ pub(crate) enum Deadline {
     Require(String),
     /// The delayed payment of the session with this id succeeds, if it is still on its way.
     Settle(String),
+    /// The period of the subscription with this id ends, unless it was changed or has ended.
+    EndPeriod(String),
+    /// The invoice with this id is collected once more, if it is still open.
+    CollectInvoice(String),
+    /// The subscription with this id expires, if its first invoice was never paid.
+    ExpireIncomplete(String),
 }
 
 /// The API request that an event came from.
@@ -102,6 +124,11 @@ impl State {
             transfers: Table::default(),
             transfer_reversals: Table::default(),
             webhook_endpoints: Table::default(),
+            products: Table::default(),
+            prices: Table::default(),
+            subscriptions: Table::default(),
+            invoices: Table::default(),
+            portal_sessions: BTreeMap::new(),
             idempotency_keys: IdempotencyKeys::default(),
             deliveries: BTreeMap::new(),
             deliveries_given: 0,
@@ -122,19 +149,24 @@ impl State {
         self.deadlines.insert((instant, deadline));
     }
 
-    /// Catches up with the clock: lets happen what is due, forgets what is old.
+    /// Catches up with the clock: lets happen what is due, each thing at its own time; forgets what
+    /// is old.
     pub(crate) fn catch_up(&mut self) {
-        self.clock.refresh();
         while let Some((instant, _)) = self.deadlines.first()
-            && *instant <= self.now()
-            && let Some((_, deadline)) = self.deadlines.pop_first()
+            && *instant <= self.clock.target()
+            && let Some((instant, deadline)) = self.deadlines.pop_first()
         {
+            self.clock.come_to(instant);
             match deadline {
                 Deadline::Expire(id) => checkout_session::expire_if_open(self, &id),
                 Deadline::Require(id) => account::past_deadline(self, &id),
                 Deadline::Settle(id) => payment::settle_if_on_its_way(self, &id),
+                Deadline::EndPeriod(id) => billing::end_period(self, &id),
+                Deadline::CollectInvoice(id) => billing::collect_again(self, &id),
+                Deadline::ExpireIncomplete(id) => billing::expire_if_incomplete(self, &id),
             }
         }
+        self.clock.refresh();
         event::forget_old(self);
         let now = self.now();
         self.idempotency_keys.forget_old(now);
@@ -190,8 +222,12 @@ impl State {
             "evt" => self.rendered(&self.events, id),
             "fee" => self.rendered(&self.application_fees, id),
             "fr" => self.rendered(&self.fee_refunds, id),
+            "in" => self.rendered(&self.invoices, id),
             "pi" => self.rendered(&self.payment_intents, id),
+            "price" => self.rendered(&self.prices, id),
+            "prod" => self.rendered(&self.products, id),
             "re" => self.rendered(&self.refunds, id),
+            "sub" => self.rendered(&self.subscriptions, id),
             "tr" => self.rendered(&self.transfers, id),
             "trr" => self.rendered(&self.transfer_reversals, id),
             "txn" => self.rendered(&self.balance_transactions, id),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::checkout_session::SessionStatus;
 use crate::refund::RefundStatus;
@@ -25,6 +26,7 @@ pub type ByCurrency = BTreeMap<String, Totals>;
 ///       "processor_fees": 66, "charges": 1, "refunds": 0 } },
 ///     "platform": { } },
 ///   "platform": { "eur": { …the same, summed over all accounts, and "balance": 59 } },
+///   "subscriptions": { "eur": { "paid": 1200, "refunded": 0, "processor_fees": 65, "invoices": 1 } },
 ///   "counts": { "accounts": 1, "sessions_open": 0, … } }
 /// ```
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,8 +36,11 @@ pub struct Summary {
     /// By the id of the connected account that a charge was for (its destination, or where it was
     /// made), or [`PLATFORM`]. Accounts without a successful charge are not listed.
     pub accounts: BTreeMap<String, ByCurrency>,
-    /// All accounts together.
+    /// All accounts together. The balance is that of everything, subscriptions included.
     pub platform: BTreeMap<String, PlatformTotals>,
+    /// What invoices of subscriptions brought in, which is in none of the others: the platform's own
+    /// revenue.
+    pub subscriptions: BTreeMap<String, SubscriptionTotals>,
     /// How many there are of what.
     pub counts: Counts,
 }
@@ -93,6 +98,19 @@ pub struct PlatformTotals {
     pub balance: i64,
 }
 
+/// What invoices of subscriptions brought in, in one currency.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SubscriptionTotals {
+    /// The successful charges.
+    pub paid: i64,
+    /// The refunds of them that did not fail.
+    pub refunded: i64,
+    /// What the processor kept.
+    pub processor_fees: i64,
+    /// The number of invoices that were paid by a charge.
+    pub invoices: u64,
+}
+
 /// How many there are of what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -116,6 +134,10 @@ pub struct Counts {
     pub refunds_succeeded: usize,
     /// Refunds that failed.
     pub refunds_failed: usize,
+    /// Subscriptions, by status.
+    pub subscriptions: BTreeMap<String, usize>,
+    /// Invoices of subscriptions, by status.
+    pub invoices: BTreeMap<String, usize>,
     /// Events of the last 30 days of the clock.
     pub events: usize,
     /// Webhooks that are not acknowledged yet.
@@ -127,6 +149,10 @@ pub(crate) fn summarize(state: &State) -> Summary {
     let mut summary = Summary { now: state.now(), counts: count(state), ..Summary::default() };
     for charge in state.charges.iter().filter(|charge| charge.succeeded()) {
         let totals = totals_of(state, charge);
+        if is_of_subscription(state, charge) {
+            summary.subscriptions.entry(charge.currency.clone()).or_default().add(&totals);
+            continue;
+        }
         let account = charge.account.as_deref().or(charge.destination.as_deref());
         let account = summary.accounts.entry(account.unwrap_or(PLATFORM).to_owned()).or_default();
         account.entry(charge.currency.clone()).or_default().add(&totals);
@@ -140,6 +166,11 @@ pub(crate) fn summarize(state: &State) -> Summary {
         }
     }
     summary
+}
+
+fn is_of_subscription(state: &State, charge: &crate::charge::Charge) -> bool {
+    let intent = state.payment_intents.get(&charge.payment_intent);
+    intent.is_some_and(|intent| intent.invoice.is_some())
 }
 
 fn totals_of(state: &State, charge: &crate::charge::Charge) -> Totals {
@@ -189,8 +220,27 @@ fn count(state: &State) -> Counts {
         refunds_pending: refunds(RefundStatus::Pending),
         refunds_succeeded: refunds(RefundStatus::Succeeded),
         refunds_failed: refunds(RefundStatus::Failed),
+        subscriptions: by_status(state.subscriptions.iter().map(|one| json!(one.status))),
+        invoices: by_status(state.invoices.iter().map(|one| json!(one.status))),
         events: state.events.len(),
         webhooks_pending: state.deliveries.len(),
+    }
+}
+
+fn by_status(statuses: impl Iterator<Item = Value>) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for status in statuses {
+        *counts.entry(status.as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+impl SubscriptionTotals {
+    fn add(&mut self, charge: &Totals) {
+        self.paid += charge.paid;
+        self.refunded += charge.refunded;
+        self.processor_fees += charge.processor_fees;
+        self.invoices += charge.charges;
     }
 }
 

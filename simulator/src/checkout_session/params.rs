@@ -1,12 +1,11 @@
 //! What a session is asked to be, and whether it can be.
 
-use super::{IntentData, LineItem};
+use super::IntentData;
 use crate::account;
 use crate::api::Call;
 use crate::clock::DAY;
 use crate::error::ApiError;
 use crate::form::Form;
-use crate::money;
 use crate::state::State;
 
 /// `expires_at` may be so many seconds away: half an hour to a day.
@@ -15,46 +14,6 @@ const LONGEST: i64 = DAY;
 
 /// Stripe compares with its own clock, which need not agree with the caller's to the second.
 const SLACK: i64 = 60;
-
-/// The items and their common currency.
-pub(super) fn line_items(form: &Form) -> Result<(Vec<LineItem>, String), ApiError> {
-    let mut items = Vec::new();
-    let mut common: Option<String> = None;
-    while form.has_inside(&format!("line_items[{}]", items.len())) {
-        let name = |field: &str| format!("line_items[{}][{field}]", items.len());
-        if let Some(price) = form.text(&name("price")) {
-            return Err(ApiError::no_such_reference("price", price, &name("price")));
-        }
-        let param = name("price_data][currency");
-        let currency = money::currency(form.required(&param)?, &param)?;
-        if common.get_or_insert_with(|| currency.clone()) != &currency {
-            let message = "All prices on a Checkout Session must be in the same currency.";
-            return Err(ApiError::invalid(&param, message));
-        }
-        let param = name("price_data][unit_amount");
-        let unit_amount = form.integer(&param)?.ok_or_else(|| ApiError::missing(&param))?;
-        if unit_amount < 0 {
-            let message = "This value must be greater than or equal to 0.";
-            return Err(ApiError::invalid(&param, message).with_code("parameter_invalid_integer"));
-        }
-        items.push(LineItem {
-            name: form.required(&name("price_data][product_data][name"))?.to_owned(),
-            unit_amount,
-            quantity: form.positive(&name("quantity"))?.unwrap_or(1),
-        });
-    }
-    match common {
-        Some(currency) => Ok((items, currency)),
-        None => Err(ApiError::missing("line_items")),
-    }
-}
-
-pub(super) fn total(items: &[LineItem]) -> Result<i64, ApiError> {
-    let sum = items
-        .iter()
-        .try_fold(0_i64, |sum, item| sum.checked_add(item.unit_amount.checked_mul(item.quantity)?));
-    sum.ok_or_else(|| ApiError::invalid("line_items", "The total amount is too large."))
-}
 
 pub(super) fn intent_data(form: &Form, amount: i64) -> Result<IntentData, ApiError> {
     let name = |field: &str| format!("payment_intent_data[{field}]");

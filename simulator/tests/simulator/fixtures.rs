@@ -113,6 +113,8 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
     let of_account = crate::support::send(request.header("stripe-account", &account)).await.ok();
     loose.extend(of_account["data"].as_array().unwrap().clone());
 
+    loose.extend(billing_objects(sim).await);
+
     let transfer = text(&charge["transfer"]);
     let fee = text(&charge["application_fee"]);
     for list in [
@@ -125,13 +127,18 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
         "/v1/checkout/sessions",
         "/v1/customers",
         "/v1/events",
+        "/v1/invoices",
         "/v1/payment_intents",
+        "/v1/prices",
+        "/v1/products",
         "/v1/refunds",
+        "/v1/subscriptions?status=all",
         "/v1/transfers",
         &format!("/v1/transfers/{transfer}/reversals"),
         "/v1/webhook_endpoints",
     ] {
-        let page = sim.get(&format!("{list}?limit=100")).await.ok();
+        let separator = if list.contains('?') { '&' } else { '?' };
+        let page = sim.get(&format!("{list}{separator}limit=100")).await.ok();
         let objects = page["data"].as_array().unwrap();
         assert!(!objects.is_empty(), "{list} is empty");
         loose.extend(objects.clone());
@@ -152,6 +159,39 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
     by_name
 }
 
+/// Lets subscriptions go through their lives; gives what is in no list.
+async fn billing_objects(sim: &Sim) -> Vec<Value> {
+    // Those of the sales, before they are forgotten.
+    let events = sim.get("/v1/events?limit=100").await.ok();
+    let (price, other) =
+        (sim.price("Pro", 1200, "month").await, sim.price("Business", 4800, "month").await);
+    let (first, customer) = sim.subscribed(&price).await;
+    let trial = sim.subscription_session(&price, "&subscription_data[trial_period_days]=3").await;
+    sim.play(&trial, json!({ "outcome": "paid" })).await.ok();
+    let form =
+        format!("customer={customer}&items[0][price]={other}&payment_behavior=default_incomplete");
+    sim.post("/v1/subscriptions", &form).await.ok();
+    let open = sim.invoices(&first).await;
+    let item = sim.subscription(&first).await["items"]["data"][0].clone();
+    let form = format!("items[0][id]={}&items[0][price]={other}", text(&item["id"]));
+    sim.post(&format!("/v1/subscriptions/{first}"), &form).await.ok();
+    sim.set_card(&customer, "declines").await;
+    sim.end_period(&first).await;
+    let portal = format!("customer={customer}&return_url=https://a.test");
+    let portal = sim.post("/v1/billing_portal/sessions", &portal).await.ok();
+    sim.advance(20 * 24 * 3600).await;
+    let mut loose = vec![portal, item];
+    loose.extend(events["data"].as_array().unwrap().clone());
+    for invoice in open.into_iter().chain(sim.invoices(&first).await) {
+        loose.extend(invoice["lines"]["data"].as_array().unwrap().clone());
+        loose.extend(invoice["payments"]["data"].as_array().unwrap().clone());
+    }
+    let card = format!("/v1/customers/{customer}");
+    let deleted = crate::support::send(sim.api(reqwest::Method::DELETE, &card)).await.ok();
+    assert_eq!(deleted, json!({ "id": customer, "object": "customer", "deleted": true }));
+    loose
+}
+
 #[tokio::test]
 async fn objects_have_the_keys_and_types_of_stripes_examples() {
     let Some(examples) = examples() else {
@@ -167,15 +207,23 @@ async fn objects_have_the_keys_and_types_of_stripes_examples() {
             "account_link",
             "application_fee",
             "balance_transaction",
+            "billing_portal.session",
             "capability",
             "charge",
             "checkout.session",
             "customer",
             "event",
             "fee_refund",
+            "invoice",
+            "invoice_payment",
+            "line_item",
             "login_link",
             "payment_intent",
+            "price",
+            "product",
             "refund",
+            "subscription",
+            "subscription_item",
             "transfer",
             "transfer_reversal",
             "webhook_endpoint",
@@ -202,15 +250,23 @@ async fn async_stripe_reads_every_object() {
                 "account_link" => reads::<stripe_connect::AccountLink>(&json),
                 "application_fee" => reads::<stripe_shared::ApplicationFee>(&json),
                 "balance_transaction" => reads::<stripe_shared::BalanceTransaction>(&json),
+                "billing_portal.session" => reads::<stripe_billing::BillingPortalSession>(&json),
                 "capability" => reads::<stripe_shared::Capability>(&json),
                 "charge" => reads::<stripe_shared::Charge>(&json),
                 "checkout.session" => reads::<stripe_shared::CheckoutSession>(&json),
                 "customer" => reads::<stripe_shared::Customer>(&json),
                 "event" => reads::<stripe_shared::Event>(&json),
                 "fee_refund" => reads::<stripe_shared::ApplicationFeeRefund>(&json),
+                "invoice" => reads::<stripe_shared::Invoice>(&json),
+                "invoice_payment" => reads::<stripe_shared::InvoicePayment>(&json),
+                "line_item" => reads::<stripe_shared::InvoiceLineItem>(&json),
                 "login_link" => reads::<stripe_connect::LoginLink>(&json),
                 "payment_intent" => reads::<stripe_shared::PaymentIntent>(&json),
+                "price" => reads::<stripe_shared::Price>(&json),
+                "product" => reads::<stripe_shared::Product>(&json),
                 "refund" => reads::<stripe_shared::Refund>(&json),
+                "subscription" => reads::<stripe_shared::Subscription>(&json),
+                "subscription_item" => reads::<stripe_shared::SubscriptionItem>(&json),
                 "transfer" => reads::<stripe_shared::Transfer>(&json),
                 "transfer_reversal" => reads::<stripe_shared::TransferReversal>(&json),
                 // Needs a part of async-stripe that nobody else here needs.

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod authentication;
+mod billing;
 mod checkout;
 mod clock;
 mod expansion;
@@ -11,10 +12,15 @@ mod faults;
 mod fixtures;
 mod idempotency;
 mod lists;
+mod official_sdk;
 mod pages;
+mod portal;
+mod prices;
 mod refunds;
 mod sdk;
 mod state_file;
+mod subscription_checkout;
+mod subscriptions;
 mod summary;
 mod support;
 mod webhooks;

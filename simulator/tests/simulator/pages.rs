@@ -4,13 +4,13 @@ use serde_json::json;
 use crate::support::{Sim, text};
 
 /// A page, or where it sends the visitor.
-struct Page {
-    status: u16,
-    html: String,
-    location: Option<String>,
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) html: String,
+    pub(crate) location: Option<String>,
 }
 
-async fn visit(sim: &Sim, method: Method, url: &str, form: &str) -> Page {
+pub(crate) async fn visit(sim: &Sim, method: Method, url: &str, form: &str) -> Page {
     let request = sim
         .http
         .request(method, url)

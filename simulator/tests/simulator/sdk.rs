@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
+use stripe_billing::billing_portal_session::CreateBillingPortalSession;
+use stripe_billing::invoice::ListInvoice;
+use stripe_billing::subscription::{CancelSubscription, RetrieveSubscription, UpdateSubscription};
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionLineItems, CreateCheckoutSessionLineItemsPriceData,
     CreateCheckoutSessionPaymentIntentData, CreateCheckoutSessionPaymentIntentDataTransferData,
-    ExpireCheckoutSession, ProductData,
+    CreateCheckoutSessionSubscriptionData, ExpireCheckoutSession, ProductData,
 };
 use stripe_connect::account::{
     CreateAccount, CreateAccountCapabilities, CreateAccountCapabilitiesTransfers,
@@ -15,10 +18,14 @@ use stripe_connect::account::{
 };
 use stripe_connect::account_link::{CreateAccountLink, CreateAccountLinkType};
 use stripe_core::balance_transaction::ListBalanceTransaction;
+use stripe_core::customer::{CreateCustomer, UpdateCustomer};
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::RetrievePaymentIntent;
 use stripe_core::refund::{CreateRefund, ListRefund};
-use stripe_shared::{CheckoutSession, CheckoutSessionPaymentStatus, CheckoutSessionStatus};
+use stripe_shared::{
+    CheckoutSession, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus,
+    InvoiceStatus, SubscriptionStatus,
+};
 use stripe_types::Currency;
 
 use crate::support::{KEY, Sim};
@@ -140,4 +147,60 @@ async fn a_session_is_expired() {
     assert_eq!(expired.payment_status, CheckoutSessionPaymentStatus::Unpaid);
     let again = ExpireCheckoutSession::new(session.id).send(&client).await.unwrap_err();
     assert!(matches!(again, StripeError::Stripe(_, 400)), "{again}");
+}
+
+#[tokio::test]
+async fn a_subscription_from_checkout_to_cancellation() {
+    let sim = Sim::start().await;
+    let client = client(&sim);
+    let price = sim.price("Pro", 1200, "month").await;
+    let customer = CreateCustomer::new().email("a@b.test").send(&client).await.unwrap();
+    let renamed =
+        UpdateCustomer::new(customer.id.clone()).name("Owner").send(&client).await.unwrap();
+    assert_eq!(renamed.name.as_deref(), Some("Owner"));
+    let mut item = CreateCheckoutSessionLineItems::new();
+    item.price = Some(price.clone());
+    item.quantity = Some(1);
+    let mut data = CreateCheckoutSessionSubscriptionData::new();
+    data.metadata = Some([("handle".to_owned(), "1".to_owned())].into());
+    let session = CreateCheckoutSession::new()
+        .mode(CheckoutSessionMode::Subscription)
+        .customer(customer.id.as_str())
+        .line_items(vec![item])
+        .subscription_data(data)
+        .success_url("https://shop.test/ok")
+        .send(&client)
+        .await
+        .unwrap();
+    let paid =
+        sim.play(&json!({ "id": session.id.as_str() }), json!({ "outcome": "paid" })).await.ok();
+    let id = paid["session"]["subscription"].as_str().unwrap().to_owned();
+
+    let retrieved = RetrieveSubscription::new(id.as_str())
+        .expand(["latest_invoice".to_owned(), "customer".to_owned()])
+        .send(&client)
+        .await
+        .unwrap();
+    assert_eq!(retrieved.status, SubscriptionStatus::Active);
+    assert_eq!(retrieved.metadata["handle"], "1");
+    assert_eq!(retrieved.items.data[0].price.id.as_str(), price);
+    let invoice = retrieved.latest_invoice.unwrap().into_object().unwrap();
+    assert_eq!((invoice.status, invoice.amount_paid), (Some(InvoiceStatus::Paid), 1200));
+    let invoices = ListInvoice::new().subscription(id.as_str()).send(&client).await.unwrap();
+    assert_eq!(invoices.data.len(), 1);
+    let portal = CreateBillingPortalSession::new()
+        .customer(customer.id.as_str())
+        .return_url("https://shop.test/billing")
+        .send(&client)
+        .await
+        .unwrap();
+    assert!(portal.url.starts_with(&sim.running.url()));
+    let updated = UpdateSubscription::new(id.as_str())
+        .cancel_at_period_end(true)
+        .send(&client)
+        .await
+        .unwrap();
+    assert_eq!(updated.cancel_at, Some(updated.items.data[0].current_period_end));
+    let canceled = CancelSubscription::new(id.as_str()).send(&client).await.unwrap();
+    assert_eq!(canceled.status, SubscriptionStatus::Canceled);
 }

@@ -167,6 +167,65 @@ impl Sim {
     }
 }
 
+/// What belongs to subscriptions.
+impl Sim {
+    /// A price of so many cents per interval, of a product with this name.
+    pub(crate) async fn price(&self, name: &str, amount: i64, interval: &str) -> String {
+        let form = format!(
+            "currency=eur&unit_amount={amount}&recurring[interval]={interval}\
+             &product_data[name]={name}"
+        );
+        text(&self.post("/v1/prices", &form).await.ok()["id"])
+    }
+
+    /// An open session for a subscription to this price.
+    pub(crate) async fn subscription_session(&self, price: &str, more: &str) -> Value {
+        let form = format!(
+            "mode=subscription&success_url=https://shop.test/ok?s={{CHECKOUT_SESSION_ID}}\
+             &cancel_url=https://shop.test/no&line_items[0][price]={price}\
+             &line_items[0][quantity]=1{more}"
+        );
+        self.post("/v1/checkout/sessions", &form).await.ok()
+    }
+
+    /// The id of a subscription to this price that has just been paid, and of its customer.
+    pub(crate) async fn subscribed(&self, price: &str) -> (String, String) {
+        let session = self.subscription_session(price, "&customer_email=owner@a.test").await;
+        let paid = self.play(&session, json!({ "outcome": "paid" })).await.ok();
+        (text(&paid["session"]["subscription"]), text(&paid["session"]["customer"]))
+    }
+
+    pub(crate) async fn subscription(&self, id: &str) -> Value {
+        self.get(&format!("/v1/subscriptions/{id}")).await.ok()
+    }
+
+    /// The invoices of a subscription, newest first.
+    pub(crate) async fn invoices(&self, subscription: &str) -> Vec<Value> {
+        let path = format!("/v1/invoices?limit=100&subscription={subscription}");
+        self.get(&path).await.ok()["data"].as_array().unwrap().clone()
+    }
+
+    /// What the bank says to charges of this customer from now on.
+    pub(crate) async fn set_card(&self, customer: &str, card: &str) {
+        let path = format!("customers/{customer}");
+        self.control(Method::POST, &path, json!({ "card": card })).await.ok();
+    }
+
+    /// Lets time pass until the present period of a subscription is over.
+    pub(crate) async fn end_period(&self, subscription: &str) {
+        let end = period(&self.subscription(subscription).await).1;
+        self.advance(end - self.now().await + 1).await;
+    }
+}
+
+/// The present period of a subscription, by its first item.
+#[track_caller]
+pub(crate) fn period(subscription: &Value) -> (i64, i64) {
+    let item = &subscription["items"]["data"][0];
+    let instant = |name: &str| item[name].as_i64().unwrap();
+    (instant("current_period_start"), instant("current_period_end"))
+}
+
 pub(crate) fn session_form(amount: i64, sale: Option<(&str, i64)>) -> String {
     let mut form = format!(
         "mode=payment&success_url=https://shop.test/ok?s={{CHECKOUT_SESSION_ID}}\
