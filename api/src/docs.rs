@@ -7,10 +7,11 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Htm
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes,
-    connect_status::Connect, earnings::EarningsRoutes, handle::Handles, page::Pages,
-    page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
-    sign_in::SignIns, visitor::Visitors, webhook::Webhooks,
+    billing::Billing, billing_summary::BillingSummaries, checkout::Checkouts, codes::Code,
+    connect_onboarding::OnboardingRoutes, connect_status::Connect, earnings::EarningsRoutes,
+    handle::Handles, manual_plan::ManualPlans, page::Pages, page_publish::Publishing,
+    public_page::PublicPages, run::Runs, service::Service, sign_in::SignIns, visitor::Visitors,
+    webhook::Webhooks,
 };
 
 /// Where the page of problems is.
@@ -36,6 +37,9 @@ type Everything = (
     Pages,
     Publishing,
     EarningsRoutes,
+    Billing,
+    BillingSummaries,
+    ManualPlans,
     SignIns,
     Visitors,
     PublicPages,
@@ -54,6 +58,9 @@ pub fn service() -> OpenApiService<Everything, ()> {
         Pages,
         Publishing,
         EarningsRoutes,
+        Billing,
+        BillingSummaries,
+        ManualPlans,
         SignIns,
         Visitors,
         PublicPages,

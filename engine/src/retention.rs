@@ -1,7 +1,8 @@
 //! Retention: what is finished is deleted after a while, in chunks. Runs, history and ledger stay.
 
 use entities::{
-    connect_account, daily_total, idempotency, inbox, magic_link, outbox, visitor_session,
+    connect_account, daily_total, idempotency, inbox, magic_link, outbox, plan_subscription,
+    visitor_session,
 };
 use workflows::Timestamp;
 
@@ -51,6 +52,7 @@ impl Engine {
         magic_link::delete_expired(db, now - MAGIC_LINKS).await?;
         visitor_session::delete_expired(db, now).await?;
         connect_account::drop_expired_links(db, now).await?;
+        plan_subscription::drop_expired_links(db, now).await?;
         self.count(Timestamp::from_millis(now).day(), deleted).await?;
         Ok(deleted)
     }

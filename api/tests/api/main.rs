@@ -10,6 +10,7 @@ mod document;
 mod idempotency;
 mod outage;
 mod page_version;
+mod plans;
 mod service;
 mod sign_in;
 mod story;

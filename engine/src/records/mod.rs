@@ -7,6 +7,7 @@ mod grant;
 mod ledger;
 mod marker;
 mod operator_case;
+mod plan_subscription;
 mod visitor_session;
 
 use entities::{inbox, stripe_object};
@@ -17,8 +18,8 @@ use workflows::{
     ledger::Transaction,
     message::Message,
     record::{
-        CheckoutUpdate, ConnectAccountUpdate, Grant, MarkerUpdate, OperatorCase, Record,
-        VisitorSession,
+        CheckoutUpdate, ConnectAccountUpdate, Grant, MarkerUpdate, OperatorCase,
+        PlanSubscriptionUpdate, Record, VisitorSession,
     },
 };
 
@@ -31,6 +32,7 @@ struct Gathered {
     grants: Vec<(Timestamp, Grant)>,
     checkouts: Vec<(Timestamp, CheckoutUpdate)>,
     connect_accounts: Vec<(Timestamp, ConnectAccountUpdate)>,
+    plans: Vec<(Timestamp, PlanSubscriptionUpdate)>,
     stripe_objects: Vec<stripe_object::StripeObject>,
     markers: Vec<MarkerUpdate>,
     visitor_sessions: Vec<(Timestamp, VisitorSession)>,
@@ -69,6 +71,7 @@ impl Gathered {
             Record::Grant(grant) => self.grants.push((at, grant)),
             Record::Checkout(update) => self.checkouts.push((at, update)),
             Record::ConnectAccount(update) => self.connect_accounts.push((at, *update)),
+            Record::PlanSubscription(update) => self.plans.push((at, *update)),
             Record::StripeObject(id) => {
                 self.stripe_objects.push(stripe_object::StripeObject { id, run_id: run.0 });
             }
@@ -97,6 +100,7 @@ impl Gathered {
         }
         checkout::write(db, &self.checkouts).await?;
         connect_account::write(db, &self.connect_accounts).await?;
+        plan_subscription::write(db, &self.plans).await?;
         if !self.stripe_objects.is_empty() {
             self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
             stripe_object::insert(db, &self.stripe_objects).await?;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod billing;
 mod effects_twice;
+mod fake_stripe;
 mod http;
 mod mail;
 mod marker;

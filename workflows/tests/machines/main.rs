@@ -12,5 +12,6 @@ mod explore;
 mod golden;
 mod ledger;
 mod models;
+mod plan_scenarios;
 mod scenarios;
 mod stripe_event;

@@ -72,6 +72,9 @@ fn record(record: &Record) -> String {
         Record::ConnectAccount(update) => {
             format!("row {}", update.status.map_or("unchanged", |status| name(status)))
         }
+        Record::PlanSubscription(row) => {
+            format!("row {} {} {}", name(row.plan), name(row.source), name(row.status))
+        }
         Record::StripeObject(id) => format!("know {id}"),
         Record::OperatorCase(case) => format!("case {}", name(case.kind)),
         Record::Marker(_) | Record::VisitorSession(_) | Record::Send(_) => unreachable!(),
