@@ -22,7 +22,8 @@ async fn hear(world: &World, events: Vec<Event>) {
             message: Message::PlanSubscription(world.handle, event),
             handle: Some(world.handle),
         };
-        world.engine.send(world.engine.database().write(), letter).await.unwrap();
+        let sent = world.engine.send(world.engine.database().write(), letter).await.unwrap();
+        world.engine.wake(sent.wake_up);
         world.engine.drain().await.unwrap();
     }
 }

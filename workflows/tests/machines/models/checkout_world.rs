@@ -118,6 +118,7 @@ impl World {
             Record::ConnectAccount(_)
             | Record::Marker(_)
             | Record::VisitorSession(_)
+            | Record::PlanSubscription(_)
             | Record::Send(_) => panic!("not a record of a checkout: {record:?}"),
         }
     }
