@@ -100,7 +100,8 @@ fn performers(settings: &Settings, database: &Database) -> Result<Performers, Fa
         calls_a_second: settings.stripe_calls_per_second,
         timeout: stripe::TIMEOUT,
         keys: settings.keys()?,
-    })?;
+    })?
+    .with_plans(settings.plans()?);
     let unusable = |variable, why: String| SettingsError::Unusable { variable, why };
     let transport = Transport::open(&settings.mail_address())
         .map_err(|error| unusable("SMTP_URL", error.to_string()))?;
@@ -127,7 +128,7 @@ pub fn api(
 ) -> Result<impl poem::Endpoint + 'static, Fatal> {
     let config = api::ApiConfig {
         public_url: settings.public_url()?,
-        platform_fee: settings.platform_fee()?,
+        plans: settings.plans()?,
         livemode: settings.is_live(),
         keys: settings.keys()?,
         jwt: api::JwtConfig {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-use workflows::{keyed_hash::Keys, money::BasisPoints};
+use workflows::{keyed_hash::Keys, money::BasisPoints, plan::Plans};
 
 /// Everything that can be configured. Flags win over the environment.
 #[derive(Args, Clone)]
@@ -72,9 +72,12 @@ pub struct Settings {
     /// Where page markers are PUT [default: files in {data}/markers]
     #[arg(long, env = "SLUICE_MARKER_URL", global = true)]
     pub marker_url: Option<Url>,
-    /// The platform's part of every sale, in hundredths of a percent.
-    #[arg(long, env = "SLUICE_PLATFORM_FEE_BPS", global = true, default_value = "500")]
-    platform_fee_bps: u16,
+    /// The platform's part of every sale, in hundredths of a percent, whatever the plan [default: by plan]
+    #[arg(long, env = "SLUICE_PLATFORM_FEE_BPS", global = true)]
+    platform_fee_bps: Option<u16>,
+    /// What plans come with, as a JSON object: `{"PRO": {"stripePrice": "price_…"}}`
+    #[arg(long, env = "SLUICE_PLANS", global = true)]
+    plans: Option<String>,
     /// Origins, beside the own, that callers may have people sent to; comma-separated.
     #[arg(long, env = "SLUICE_RETURN_ORIGINS", global = true, value_delimiter = ',')]
     pub return_origins: Vec<Url>,
@@ -270,11 +273,18 @@ impl Settings {
         }
     }
 
-    /// The platform's part of every sale.
-    pub fn platform_fee(&self) -> Result<BasisPoints, SettingsError> {
-        BasisPoints::new(self.platform_fee_bps).ok_or_else(|| SettingsError::Unusable {
-            variable: "SLUICE_PLATFORM_FEE_BPS",
-            why: format!("{} is not less than 10000, a whole", self.platform_fee_bps),
+    /// What plans come with.
+    pub fn plans(&self) -> Result<Plans, SettingsError> {
+        let fee = self.platform_fee_bps.map(|points| {
+            BasisPoints::new(points).ok_or_else(|| SettingsError::Unusable {
+                variable: "SLUICE_PLATFORM_FEE_BPS",
+                why: format!("{points} is not less than 10000, a whole"),
+            })
+        });
+        let changes = self.plans.as_deref().filter(|json| !json.trim().is_empty());
+        Plans::configured(fee.transpose()?, changes).map_err(|error| SettingsError::Unusable {
+            variable: "SLUICE_PLANS",
+            why: error.to_string(),
         })
     }
 

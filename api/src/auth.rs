@@ -51,6 +51,11 @@ impl Principal {
     pub fn is_operator(&self) -> bool {
         self.roles.iter().any(|role| OPERATORS.contains(&role.as_str()))
     }
+
+    /// Whether this is an administrator of the platform's.
+    pub fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role == "platform_admin")
+    }
 }
 
 /// Checks bearer tokens.

@@ -23,6 +23,7 @@ use workflows::{
     ledger::Sale,
     message::Message,
     money::Currency,
+    plan::Feature,
     record::CheckoutStatus,
     workflow::Workflow,
 };
@@ -38,6 +39,7 @@ use crate::{
     origin::{SameOrigin, destination},
     page::PageMode,
     page_terms,
+    plan::expect_feature,
     problem::{Problem, Refused, refusals},
     public_page::find_published,
     slug::check_slug,
@@ -138,7 +140,7 @@ impl CheckoutView {
     }
 }
 
-refusals!(StartCheckout: NotSignedIn, OriginMismatch, UnknownHandle, UnknownPage, ConnectNotReady,
+refusals!(StartCheckout: NotSignedIn, OriginMismatch, FeatureLocked, UnknownHandle, UnknownPage, ConnectNotReady,
     NotForSale, AlreadyEntitled, PaymentProcessing, PriceTooLow, StripeRefused, TooLarge,
     UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(GetCheckout: NotSignedIn, UnknownCheckout);
@@ -353,10 +355,11 @@ async fn terms(app: &App, db: &impl ConnectionTrait, page: &Page) -> Result<Term
         let currency = Currency::parse(&page.currency).map_err(Problem::internal)?;
         return Ok(Terms { amount: 0, currency, fee: 0, account: String::new() });
     }
+    let fee = expect_feature(app, db, page.handle_id, Feature::PaidPages).await?.platform_fee;
     let account = connect_account::hold_of_handle(db, page.handle_id).await?;
     let account = blocker::expect_seller(account.as_ref())?;
-    let currency = page_terms::check_price(page, app.config.platform_fee)?;
-    Ok(Terms { amount: page.price, currency, fee: app.config.platform_fee.of(page.price), account })
+    let currency = page_terms::check_price(page, fee)?;
+    Ok(Terms { amount: page.price, currency, fee: fee.of(page.price), account })
 }
 
 /// Waits until the buyer can pay, or has nothing to pay.

@@ -59,6 +59,9 @@ codes! {
         "Sign in with a magic link; the session cookie lasts 30 days.";
     Forbidden, "forbidden", FORBIDDEN, "The caller may not do this",
         "Use a token of the owner of the handle.";
+    FeatureLocked, "feature_locked", FORBIDDEN, "The handle's plan does not include this",
+        "`upgrade` names the feature, the smallest plan that has it, and where the owner of the handle subscribes \
+         to it. What was sold before stays readable for those who paid.";
     OriginMismatch, "origin_mismatch", FORBIDDEN, "The request comes from another site",
         "Writes with the visitor's cookie are accepted from pages of this origin only.";
     NotFound, "not_found", NOT_FOUND, "There is nothing at this address",
@@ -85,6 +88,12 @@ codes! {
         "The creator finishes onboarding: `blockers` says what is missing, until when, and what it prevents.";
     ConnectRejected, "connect_rejected", CONFLICT, "Stripe has rejected the connected account",
         "Stripe does not work with this account any more; the creator may turn to Stripe's support.";
+    AlreadySubscribed, "already_subscribed", CONFLICT, "The handle has a subscription",
+        "Choose another plan, pay or cancel in the billing portal: `POST /v2/billing/portal-session`.";
+    NotSubscribed, "not_subscribed", CONFLICT, "The handle has never subscribed to a plan",
+        "Subscribe first: `POST /v2/billing/checkout-session`.";
+    PlanNotForSale, "plan_not_for_sale", CONFLICT, "The plan cannot be subscribed to here",
+        "Those who run the service configure the plan's price of Stripe's (`SLUICE_PLANS`), or set the plan by hand.";
     PageNotPublished, "page_not_published", CONFLICT, "The page was never published",
         "Publish the page first.";
     NotForSale, "not_for_sale", CONFLICT, "The page needs no checkout",
@@ -109,6 +118,9 @@ codes! {
         "An `Idempotency-Key` belongs to one request: choose a new key for a new one.";
     RateLimited, "rate_limited", TOO_MANY_REQUESTS, "Too many requests",
         "Wait as long as `Retry-After` says.";
+    DailyLimit, "daily_limit", TOO_MANY_REQUESTS, "The plan's writes of the day are used up",
+        "Wait until midnight (UTC), as long as `Retry-After` says, or upgrade: `upgrade` names the plan that allows \
+         more, and where to subscribe to it.";
     Internal, "internal", INTERNAL_SERVER_ERROR, "Something is wrong here",
         "The fault is ours. Quote the `requestId` when you report it.";
     StripeRefused, "stripe_refused", BAD_GATEWAY, "Stripe refused the request",

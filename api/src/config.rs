@@ -7,7 +7,7 @@ use engine::{Engine, ingest::Ingest};
 use poem::Request;
 use secrecy::SecretString;
 use url::Url;
-use workflows::{keyed_hash::Keys, money::BasisPoints};
+use workflows::{keyed_hash::Keys, plan::Plans};
 
 use crate::{auth::TokenReader, problem::Problem, signature::Signers, throttle::Throttles};
 
@@ -15,8 +15,8 @@ use crate::{auth::TokenReader, problem::Problem, signature::Signers, throttle::T
 pub struct ApiConfig {
     /// Where the outside finds this installation: in links, and the origin of its own pages.
     pub public_url: Url,
-    /// The platform's part of every sale.
-    pub platform_fee: BasisPoints,
+    /// What plans come with.
+    pub plans: Plans,
     /// Whether real money is meant. Webhooks that say otherwise are set aside.
     pub livemode: bool,
     /// The keys of sessions and links.

@@ -73,7 +73,7 @@ pub struct Onboarding {
 }
 
 refusals!(StartOnboarding: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle,
-    ConnectRejected, StripeRefused, TooLarge, UnsupportedMediaType, IdempotencyMismatch,
+    ConnectRejected, StripeRefused, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch,
     IdempotencyInProgress);
 
 /// Onboarding of creators.
@@ -106,7 +106,7 @@ impl OnboardingRoutes {
         let urls = urls(app, &handle, &body)?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "startOnboarding", &[&handle.name], &body)?;
-        let write = match ticket.begin(app).await? {
+        let write = match ticket.begin_on(app, &handle).await? {
             Begun::Answered(answer) => return Ok(with_link(app, &handle, answer).await?.into()),
             Begun::Write(write) => write,
         };

@@ -7,18 +7,10 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Htm
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    checkout::Checkouts,
-    codes::Code,
-    connect::{self, Connect},
-    earnings::EarningsRoutes,
-    handle::Handles,
-    page::Pages,
-    page_publish::Publishing,
-    public_page::PublicPages,
-    run::Runs,
-    service::Service,
-    sign_in::SignIns,
-    visitor::Visitors,
+    billing::Billing, billing_summary::BillingSummaries, checkout::Checkouts, codes::Code,
+    connect::{self, Connect}, earnings::EarningsRoutes, handle::Handles, manual_plan::ManualPlans,
+    page::Pages, page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
+    sign_in::SignIns, visitor::Visitors,
     webhook::Webhooks,
 };
 
@@ -44,6 +36,9 @@ type Everything = (
     Pages,
     Publishing,
     EarningsRoutes,
+    Billing,
+    BillingSummaries,
+    ManualPlans,
     SignIns,
     Visitors,
     PublicPages,
@@ -61,6 +56,9 @@ pub fn service() -> OpenApiService<Everything, ()> {
         Pages,
         Publishing,
         EarningsRoutes,
+        Billing,
+        BillingSummaries,
+        ManualPlans,
         SignIns,
         Visitors,
         PublicPages,

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use workflows::{
     id::{PageId, RunId},
     page_publish::PagePublish,
+    plan::Feature,
     workflow::Workflow,
 };
 
@@ -29,6 +30,7 @@ use crate::{
     moment::{maybe_moment, moment},
     page_publish,
     page_terms::{self, PageChange},
+    plan::expect_feature,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -230,12 +232,12 @@ pub async fn of_handle(app: &App, handle: &Handle, slug: &str) -> Result<Page, P
     found.ok_or_else(|| Problem::new(Code::UnknownPage, "the handle has no page of this slug"))
 }
 
-refusals!(CreatePage: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, SlugTaken,
-    TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
+refusals!(CreatePage: Unauthorized, TokenInvalid, TokenExpired, Forbidden, FeatureLocked, UnknownHandle,
+    SlugTaken, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(ReadPage: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownPage);
 refusals!(ChangePage: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownPage,
-    VersionConflict, ConnectNotReady, PriceTooLow, TooLarge, UnsupportedMediaType, IdempotencyMismatch,
-    IdempotencyInProgress);
+    FeatureLocked, VersionConflict, ConnectNotReady, PriceTooLow, DailyLimit, TooLarge, UnsupportedMediaType,
+    IdempotencyMismatch, IdempotencyInProgress);
 
 /// Pages of a handle.
 pub struct Pages;
@@ -244,7 +246,7 @@ pub struct Pages;
 impl Pages {
     /// Create a page
     ///
-    /// It is a draft until it is published.
+    /// It is a draft until it is published. A `PAID` page needs a plan that has paid pages.
     #[oai(path = "/v2/handles/:handle/pages", method = "post", operation_id = "createPage")]
     async fn create(
         &self,
@@ -262,10 +264,13 @@ impl Pages {
         let draft = page_terms::draft(&body)?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "createPage", &[&handle.name], &body)?;
-        let write = match ticket.begin(app).await? {
+        let write = match ticket.begin_on(app, &handle).await? {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
         };
+        if body.mode == PageMode::Paid {
+            expect_feature(app, &write.transaction, handle.id, Feature::PaidPages).await?;
+        }
         let now = app.now();
         let page = Page {
             id: write.subject,
@@ -371,7 +376,7 @@ impl Pages {
         let arguments = [handle.name.as_str(), &page_slug.0, &seen.to_string()];
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "changePage", &arguments, &body)?;
-        let write = match ticket.begin(app).await? {
+        let write = match ticket.begin_on(app, &handle).await? {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
         };
@@ -381,6 +386,9 @@ impl Pages {
         })?;
         page_publish::expect_version(&page, seen)?;
         let changed = page_terms::change(&page, &body)?;
+        if PageMode::of(&changed) == PageMode::Paid && PageMode::of(&page) != PageMode::Paid {
+            expect_feature(app, &write.transaction, handle.id, Feature::PaidPages).await?;
+        }
         let saved = page_publish::save(app, &write.transaction, changed).await?;
         let answer = Answer::done(PageView::of(&handle.name, &saved.page));
         Ok(write.finish(app, answer, saved.wake_up).await?.into())

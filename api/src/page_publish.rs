@@ -19,6 +19,7 @@ use workflows::{
     id::{HandleId, PageId},
     message::Message,
     page_publish::{Event, Wanted},
+    plan::Feature,
 };
 
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
     idempotency::{Begun, Ticket, Writer},
     page::{MarkerStatus, PageMode, PageStatus, PageView, of_handle},
     page_terms,
+    plan::{expect_feature, plan_of},
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -97,15 +99,16 @@ async fn check_sellable(app: &App, db: &impl ConnectionTrait, page: &Page) -> Re
     if PageMode::of(page) != PageMode::Paid {
         return Ok(());
     }
-    page_terms::check_price(page, app.config.platform_fee)?;
+    let plan = plan_of(app, db, page.handle_id).await?;
+    page_terms::check_price(page, app.config.plans.of(plan).platform_fee)?;
     let account = connect_account::of_handle(db, page.handle_id).await?;
     blocker::expect_connected(account.as_ref())?;
     Ok(())
 }
 
 refusals!(PublishPage: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownPage,
-    VersionConflict, ConnectNotReady, PriceTooLow, PageNotPublished, TooLarge, UnsupportedMediaType,
-    IdempotencyMismatch, IdempotencyInProgress);
+    FeatureLocked, VersionConflict, ConnectNotReady, PriceTooLow, PageNotPublished, DailyLimit, TooLarge,
+    UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 
 /// Publishing of pages.
 pub struct Publishing;
@@ -114,8 +117,8 @@ pub struct Publishing;
 impl Publishing {
     /// Publish a page
     ///
-    /// A `PAID` page needs a connected account that is `CONNECTED`, and a price that leaves the creator
-    /// something. Of two that publish the same version, one wins. Publishing a published page changes
+    /// A `PAID` page needs a plan that has paid pages, a connected account that is `CONNECTED`, and a price
+    /// that leaves the creator something. Of two that publish the same version, one wins. Publishing a published page changes
     /// nothing, unless the outside could not be told the last time.
     #[oai(
         path = "/v2/handles/:handle/pages/:pageSlug/publish",
@@ -204,12 +207,15 @@ impl Wish {
         let body = PublishWish { version: self.seen };
         let writer = Writer::Subject(&caller.subject);
         let ticket = Ticket::new(writer, key, "publishPage", &arguments, &body)?;
-        let write = match ticket.begin(app).await? {
+        let write = match ticket.begin_on(app, &self.handle).await? {
             Begun::Answered(answer) => return Ok(answer),
             Begun::Write(write) => write,
         };
         if let Some(seen) = self.seen {
             expect_version(&page, seen)?;
+        }
+        if self.to == PageStatus::Published && PageMode::of(&page) == PageMode::Paid {
+            expect_feature(app, &write.transaction, self.handle.id, Feature::PaidPages).await?;
         }
         let saved = match self.is_so(&page)? {
             true => Saved { page, wake_up: WakeUp::default() },

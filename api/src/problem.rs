@@ -17,7 +17,7 @@ use poem_openapi::{
 };
 use sea_orm::DbErr;
 
-use crate::{blocker::Blocker, codes::Code};
+use crate::{blocker::Blocker, codes::Code, plan::Upgrade};
 
 /// How long a client waits before it repeats what failed for a passing reason, in seconds.
 const PASSING: u64 = 2;
@@ -33,6 +33,8 @@ pub struct Problem {
     pub errors: Vec<FieldProblem>,
     /// What keeps a creator from taking payments.
     pub blockers: Vec<Blocker>,
+    /// What the handle's plan lacks.
+    pub upgrade: Option<Upgrade>,
     /// Seconds after which the same request may succeed.
     pub retry_after: Option<u64>,
 }
@@ -54,6 +56,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             blockers: Vec::new(),
+            upgrade: None,
             retry_after: None,
         }
     }
@@ -82,6 +85,12 @@ impl Problem {
     /// Says when the same request may succeed.
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says what the handle's plan lacks, and where to get it.
+    pub fn upgradable(mut self, upgrade: Upgrade) -> Self {
+        self.upgrade = Some(upgrade);
         self
     }
 
@@ -150,6 +159,9 @@ pub struct ProblemDocument {
     /// Only with `connect_not_ready`: what keeps the creator from taking payments.
     #[oai(skip_serializing_if_is_none)]
     pub blockers: Option<Vec<Blocker>>,
+    /// Only with `feature_locked` and `daily_limit`: what the handle's plan lacks, and where to get it.
+    #[oai(skip_serializing_if_is_none)]
+    pub upgrade: Option<Upgrade>,
 }
 
 /// The media type of problems.
@@ -182,6 +194,7 @@ pub fn draw(problem: &Problem, docs: &str, request_id: &str) -> Response {
         request_id: request_id.to_owned(),
         errors: problem.errors.clone(),
         blockers: (!problem.blockers.is_empty()).then(|| problem.blockers.clone()),
+        upgrade: problem.upgrade.clone(),
     };
     let mut answer = Response::builder().status(code.status()).content_type(CONTENT_TYPE);
     if let Some(seconds) = problem.retry_after {

@@ -354,7 +354,7 @@ fn waiting(app: &App, run: &run::Run) -> Result<(Option<String>, Option<OffsetDa
 fn subject(workflow: &str, id: Uuid) -> String {
     match workflow {
         "checkout" => CheckoutId(id).to_string(),
-        "connect_onboarding" | "earnings_rollup" => HandleId(id).to_string(),
+        "connect_onboarding" | "earnings_rollup" | "plan_subscription" => HandleId(id).to_string(),
         "magic_link" => MagicLinkId(id).to_string(),
         "page_publish" => PageId(id).to_string(),
         _ => id.simple().to_string(),

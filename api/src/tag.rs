@@ -13,6 +13,8 @@ pub enum Tag {
     Pages,
     /// What came in, and what is whose.
     Earnings,
+    /// The plans of handles: what they allow, and how they are paid.
+    Billing,
     /// Signing in with a link in a mail.
     Visitors,
     /// What everybody may see, and what a visitor buys.

@@ -8,6 +8,7 @@ use poem_openapi::{Object, OpenApi, param::Header};
 use workflows::{
     checkout::Checkout,
     connect_onboarding::ConnectOnboarding,
+    plan_subscription::PlanSubscription,
     stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
     workflow::Workflow,
 };
@@ -153,6 +154,7 @@ fn listener(unrouted: &Unrouted) -> &'static str {
     match unrouted {
         Unrouted::Checkout(_) => Checkout::NAME,
         Unrouted::ConnectOnboarding(_) => ConnectOnboarding::NAME,
+        Unrouted::PlanSubscription(_) => PlanSubscription::NAME,
     }
 }
 

@@ -9,6 +9,7 @@ use workflows::{
     effect::{Answer, Effect},
     magic_link::MagicLink,
     page_publish::PagePublish,
+    plan_subscription::PlanSubscription,
     workflow::{Standing, Unreadable, Workflow},
 };
 
@@ -66,6 +67,7 @@ impl Registry {
             Machine::of::<EarningsRollup>(),
             Machine::of::<MagicLink>(),
             Machine::of::<PagePublish>(),
+            Machine::of::<PlanSubscription>(),
         ])
     }
 

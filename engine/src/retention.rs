@@ -2,6 +2,7 @@
 
 use entities::{
     connect_account, daily_total, idempotency, inbox, login_link, magic_link, outbox,
+    plan_subscription,
     visitor_session,
 };
 use workflows::Timestamp;
@@ -54,6 +55,7 @@ impl Engine {
         visitor_session::delete_expired(db, now).await?;
         connect_account::drop_expired_links(db, now).await?;
         login_link::delete_old(db, now - LOGIN_LINKS).await?;
+        plan_subscription::drop_expired_links(db, now).await?;
         self.count(Timestamp::from_millis(now).day(), deleted).await?;
         Ok(deleted)
     }

@@ -104,6 +104,28 @@ pub async fn of_handle(
     query(db, sql, vec![handle.into(), today.into()]).await
 }
 
+/// What the platform kept of a handle's sales in a currency.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Fees {
+    /// ISO 4217.
+    pub currency: String,
+    /// Minor units.
+    pub platform_fee: i64,
+}
+
+/// What the platform kept of a handle's sales from one day to another (days since the epoch, UTC; both count),
+/// by currency, from the rollup.
+pub async fn platform_fees(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    (from, to): (i64, i64),
+) -> Result<Vec<Fees>, DbErr> {
+    let sql = "SELECT currency, CAST(sum(platform_fee) AS BIGINT) AS platform_fee FROM earnings \
+               WHERE handle_id = $1 AND day BETWEEN $2 AND $3 GROUP BY currency \
+               HAVING sum(platform_fee) <> 0 ORDER BY currency";
+    query(db, sql, vec![handle.into(), from.into(), to.into()]).await
+}
+
 /// A handle whose rollup and ledger disagree.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Difference {

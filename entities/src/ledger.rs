@@ -23,10 +23,10 @@ pub struct NewTransaction {
     pub currency: String,
     /// The creator.
     pub handle_id: Uuid,
-    /// The purchase.
-    pub checkout_id: Uuid,
-    /// What was sold.
-    pub page_id: Uuid,
+    /// The purchase, if it is about one: then it counts among the creator's earnings.
+    pub checkout_id: Option<Uuid>,
+    /// What was sold, if something was.
+    pub page_id: Option<Uuid>,
     /// Through which campaign.
     pub campaign: Option<String>,
     /// What explains it at Stripe.
@@ -48,7 +48,7 @@ struct Posted {
     key: String,
 }
 
-/// Posts transactions whose keys are new; their entries, and their places in the queue of the rollup, are
+/// Posts transactions whose keys are new; their entries, and those of sales' places in the queue of the rollup, are
 /// written together with the rest of the batch.
 pub async fn post(
     db: &impl ConnectionTrait,
@@ -61,8 +61,8 @@ pub async fn post(
         .text("kind", transactions.iter().map(|posting| posting.kind))
         .text("currency", transactions.iter().map(|posting| posting.currency.as_str()))
         .id("handle_id", transactions.iter().map(|posting| posting.handle_id))
-        .id("checkout_id", transactions.iter().map(|posting| posting.checkout_id))
-        .id("page_id", transactions.iter().map(|posting| posting.page_id))
+        .optional_id("checkout_id", transactions.iter().map(|posting| posting.checkout_id))
+        .optional_id("page_id", transactions.iter().map(|posting| posting.page_id))
         .optional_text("campaign", transactions.iter().map(|posting| posting.campaign.as_deref()))
         .text("object", transactions.iter().map(|posting| posting.stripe_object.as_str()))
         .optional_number("available_at", transactions.iter().map(|posting| posting.available_at))
@@ -112,9 +112,14 @@ fn insert_entries(together: &mut Together, posted: &[(i64, &NewTransaction)]) {
 
 fn queue_for_rollup(together: &mut Together, posted: &[(i64, &NewTransaction)]) {
     let dialect = together.dialect();
+    let sales: Vec<_> =
+        posted.iter().filter(|(_, posting)| posting.checkout_id.is_some()).collect();
+    if sales.is_empty() {
+        return;
+    }
     let rows = Rows::new()
-        .id("handle_id", posted.iter().map(|(_, posting)| posting.handle_id))
-        .number("transaction_id", posted.iter().map(|(id, _)| *id));
+        .id("handle_id", sales.iter().map(|(_, posting)| posting.handle_id))
+        .number("transaction_id", sales.iter().map(|(id, _)| *id));
     let sql = format!(
         "INSERT INTO rollup_queue (handle_id, transaction_id) SELECT handle_id, transaction_id FROM {} \
          WHERE true",

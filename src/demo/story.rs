@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
+use workflows::plan::Plan;
 
 use super::{
     client::{Caller, Client},
@@ -45,6 +46,7 @@ pub async fn tell(
         creator: Caller::Creator(token.expose_secret().to_owned()),
     };
     story.connect().await?;
+    story.upgrade().await?;
     story.publish().await?;
     let visitor = story.sign_in().await?;
     story.buy(&visitor).await?;
@@ -81,13 +83,30 @@ impl Story<'_> {
         Ok(())
     }
 
+    /// From the free plan, which sells nothing, to one that does.
+    async fn upgrade(&mut self) -> Result<(), Fatal> {
+        let path = format!("/v2/handles/{HANDLE}/pages");
+        let refused =
+            self.sluice.post(&self.creator, &path, page(), StatusCode::FORBIDDEN).await?.json;
+        expect("the problem's code", &refused["code"], &json!("feature_locked"))?;
+        expect("the plan to upgrade to", &refused["upgrade"]["plan"], &json!("PRO"))?;
+        self.narrator.step("locked", "Her plan is FREE, which sells no pages.", &refused);
+
+        let token = token::mint(self.settings, "platform", &["platform_admin".to_owned()], 600)?;
+        let admin = Caller::Creator(token.expose_secret().to_owned());
+        let wish = json!({ "handle": HANDLE, "plan": "PRO", "reason": "a gift, for the demo" });
+        let path = "/v2/billing/manual-plan";
+        self.sluice.post(&admin, path, wish, StatusCode::OK).await?;
+        let path = format!("/v2/billing/summary?handle={HANDLE}");
+        let summary = self.sluice.get(&self.creator, &path).await?;
+        expect("the plan", &summary["plan"], &json!("PRO"))?;
+        self.narrator.step("upgraded", "The platform gives her the plan PRO.", &summary);
+        Ok(())
+    }
+
     async fn publish(&mut self) -> Result<(), Fatal> {
         let path = format!("/v2/handles/{HANDLE}/pages");
-        let page = json!({
-            "slug": PAGE, "title": "First light", "body": "What only buyers read.",
-            "mode": "PAID", "priceCents": PRICE, "currency": "USD",
-        });
-        self.sluice.post(&self.creator, &path, page, StatusCode::CREATED).await?;
+        self.sluice.post(&self.creator, &path, page(), StatusCode::CREATED).await?;
         let path = format!("{path}/{PAGE}/publish");
         let page = self.sluice.post(&self.creator, &path, json!({}), StatusCode::OK).await?.json;
         expect("the page's status", &page["status"], &json!("PUBLISHED"))?;
@@ -170,7 +189,7 @@ impl Story<'_> {
                 && earned["processorFeeCents"].as_i64().unwrap_or(0) > 0
         };
         let earned = self.sluice.get_until(&self.creator, &path, known).await?;
-        let fee = self.settings.platform_fee()?.of(PRICE);
+        let fee = self.settings.plans()?.of(Plan::Pro).platform_fee.of(PRICE);
         let summary = self.stripe.get(&Caller::Anybody, "/_sim/summary").await?;
         let truth = &summary["platform"]["usd"];
         expect("gross", &earned["grossCents"], &truth["paid"])?;
@@ -203,6 +222,13 @@ impl Story<'_> {
         self.narrator.step("checked", "Every invariant holds.", &json!({ "findings": 0 }));
         Ok(())
     }
+}
+
+fn page() -> Value {
+    json!({
+        "slug": PAGE, "title": "First light", "body": "What only buyers read.",
+        "mode": "PAID", "priceCents": PRICE, "currency": "USD",
+    })
 }
 
 fn expect(what: &str, is: &Value, must_be: &Value) -> Result<(), Fatal> {

@@ -210,6 +210,14 @@ impl Installation {
         Caller::Creator(String::from_utf8(minted.stdout).expect("text").trim().to_owned())
     }
 
+    /// A bearer token of an administrator of the platform's.
+    pub fn admin(&self) -> Caller {
+        let role = ["token", "--sub", "platform", "--role", "platform_admin"];
+        let minted = run(&self.environment, &role);
+        assert!(minted.status.success(), "{}", said(&minted));
+        Caller::Creator(String::from_utf8(minted.stdout).expect("text").trim().to_owned())
+    }
+
     /// Runs a statement and says how many rows it touched.
     pub async fn execute(&self, sql: &str) -> u64 {
         patiently(sql, || execute(self.database.write(), sql, vec![])).await

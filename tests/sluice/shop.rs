@@ -73,6 +73,7 @@ impl Shop {
 async fn onboard(installation: &Installation, client: &Client, handle: &str, creator: &Caller) {
     let body = json!({ "handle": handle, "displayName": handle });
     client.post(creator, "/v2/handles", &format!("handle-{handle}"), &body).await;
+    upgrade(installation, client, handle, creator).await;
     let path = format!("/v2/handles/{handle}/connect/onboarding");
     let begun = client.post(creator, &path, &format!("onboard-{handle}"), &json!({})).await;
     let account = match begun.json["accountId"].as_str() {
@@ -88,6 +89,15 @@ async fn onboard(installation: &Installation, client: &Client, handle: &str, cre
     installation.stripe_post(&path, &json!({ "complete": true })).await;
     let path = format!("/v2/handles/{handle}/connect/status");
     client.get_until(creator, &path, |status| status["status"] == "CONNECTED").await;
+}
+
+/// To a plan that has paid pages, by hand.
+async fn upgrade(installation: &Installation, client: &Client, handle: &str, creator: &Caller) {
+    let body = json!({ "handle": handle, "plan": "PRO", "reason": "to sell in a test" });
+    let path = "/v2/billing/manual-plan";
+    client.post(&installation.admin(), path, &format!("plan-{handle}"), &body).await;
+    let path = format!("/v2/billing/summary?handle={handle}");
+    client.get_until(creator, &path, |summary| summary["plan"] == "PRO").await;
 }
 
 /// Visitors with sessions, written straight into the database: the same as signing in, but quick.

@@ -70,6 +70,34 @@ pub enum Effect {
         /// `re_…`
         refund: String,
     },
+    /// Create the customer that a handle is to the platform. <https://docs.stripe.com/api/customers/create>
+    CreateCustomer {
+        /// Whose.
+        handle: HandleId,
+        /// As people read it.
+        name: String,
+    },
+    /// Create a Checkout Session for a subscription. <https://docs.stripe.com/billing/subscriptions/build-subscriptions>
+    CreatePlanSession(Box<PlanSessionRequest>),
+    /// Expire an open session for a subscription; one that is no longer open is left as it is.
+    ExpirePlanSession {
+        /// `cs_…`
+        session: String,
+    },
+    /// Mint a short-lived link to the billing portal. <https://docs.stripe.com/api/customer_portal/sessions/create>
+    CreatePortalSession {
+        /// `cus_…`
+        customer: String,
+        /// Where Stripe sends the creator afterwards.
+        return_url: String,
+    },
+    /// Read a customer's subscriptions and paid invoices as they are now.
+    RetrieveBilling {
+        /// `cus_…`
+        customer: String,
+        /// Which reading this is: only the answer to the newest counts.
+        reading: u32,
+    },
     /// Send a mail, once as far as SMTP allows.
     SendMail(Mail),
     /// Tell the outside that a page is on sale, or no longer.
@@ -125,6 +153,23 @@ pub struct SessionRequest {
     /// Where the buyer goes after paying.
     pub success_url: String,
     /// Where the buyer goes without paying.
+    pub cancel_url: String,
+    /// When the session closes by itself.
+    pub expires_at: Timestamp,
+}
+
+/// All that Stripe needs to know of a subscription to a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlanSessionRequest {
+    /// Whose plan.
+    pub handle: HandleId,
+    /// `cus_…`
+    pub customer: String,
+    /// `price_…`
+    pub price: String,
+    /// Where the creator goes after subscribing.
+    pub success_url: String,
+    /// Where the creator goes without subscribing.
     pub cancel_url: String,
     /// When the session closes by itself.
     pub expires_at: Timestamp,
@@ -201,6 +246,29 @@ pub enum Answer {
     RefundCreated(stripe::Refund),
     /// The refund as it is.
     RefundRetrieved(stripe::Refund),
+    /// The customer exists.
+    CustomerCreated {
+        /// `cus_…`
+        customer: String,
+    },
+    /// The session for a subscription is open.
+    PlanSessionCreated {
+        /// `cs_…`
+        session: String,
+        /// Where the creator subscribes: a secret.
+        url: String,
+    },
+    /// The session for a subscription is not open, whatever became of it.
+    PlanSessionClosed,
+    /// The link to the billing portal was minted.
+    PortalSessionCreated {
+        /// A secret: whoever opens it acts as the creator.
+        url: String,
+        /// A few minutes after.
+        expires_at: Timestamp,
+    },
+    /// What a customer pays for.
+    BillingRetrieved(stripe::Billing),
     /// The mail server took it.
     MailSent,
     /// The outside knows.
@@ -264,7 +332,12 @@ impl Effect {
             | Self::RetrieveCheckoutSession { .. }
             | Self::ExpireCheckoutSession { .. }
             | Self::CreateRefund { .. }
-            | Self::RetrieveRefund { .. } => Queue::Stripe,
+            | Self::RetrieveRefund { .. }
+            | Self::CreateCustomer { .. }
+            | Self::CreatePlanSession(_)
+            | Self::ExpirePlanSession { .. }
+            | Self::CreatePortalSession { .. }
+            | Self::RetrieveBilling { .. } => Queue::Stripe,
             Self::SendMail(_) => Queue::Mail,
             Self::SyncMarker { .. } => Queue::Marker,
             Self::RollUp { .. } | Self::CloseCheckouts { .. } => Queue::Local,

@@ -23,6 +23,8 @@ pub enum Account {
     Stripe,
     /// What the platform has earned.
     PlatformFee,
+    /// What creators have paid for their plans.
+    PlanRevenue,
     /// What the processor has kept.
     ProcessorFee,
     /// What is owed to the creator behind a connected account (`acct_…`).
@@ -36,6 +38,7 @@ impl fmt::Display for Account {
         match self {
             Self::Stripe => f.write_str("stripe"),
             Self::PlatformFee => f.write_str("platform_fee"),
+            Self::PlanRevenue => f.write_str("plan_revenue"),
             Self::ProcessorFee => f.write_str("processor_fee"),
             Self::Creator(account) => write!(f, "creator:{account}"),
             Self::Due(handle) => write!(f, "due:{handle}"),
@@ -67,6 +70,8 @@ pub enum Kind {
     ProcessorFee,
     /// A buyer got money back.
     Refund,
+    /// A creator paid for a plan.
+    PlanInvoice,
 }
 
 /// One line of a transaction.
@@ -81,20 +86,30 @@ pub struct Entry {
 /// One posting to the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Transaction {
-    /// Unique: a posting happens once. `paid:pi_…`, `fee:txn_…`, `refund:re_…`.
+    /// Unique: a posting happens once. `paid:pi_…`, `fee:txn_…`, `refund:re_…`, `plan_invoice:in_…`.
     pub key: String,
     /// What it is about.
     pub kind: Kind,
     /// Of every entry.
     pub currency: Currency,
-    /// Whose sale it is.
-    pub sale: Sale,
+    /// What it belongs to.
+    pub about: About,
     /// The Stripe object that explains it.
     pub stripe_object: String,
     /// When a part of the creator's money can be paid out, where this posting says so.
     pub available: Option<Available>,
     /// They sum to zero.
     pub entries: Vec<Entry>,
+}
+
+/// What a transaction belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// A sale of a creator's: it counts among the creator's earnings.
+    Sale(Sale),
+    /// The plan of a handle: the platform's own business, no earnings of the creator's.
+    Plan(HandleId),
 }
 
 /// Money of the creator's that can be paid out from a moment on. Negative where a refund takes it back.
@@ -141,7 +156,7 @@ pub fn paid(
         key: format!("paid:{payment_intent}"),
         kind,
         currency,
-        sale: sale.clone(),
+        about: About::Sale(sale.clone()),
         stripe_object: payment_intent.to_owned(),
         available: None,
         entries: entries([
@@ -163,7 +178,7 @@ pub fn processor_fee(
         key: format!("fee:{}", transaction.id),
         kind: Kind::ProcessorFee,
         currency: transaction.currency,
-        sale: sale.clone(),
+        about: About::Sale(sale.clone()),
         stripe_object: transaction.id.clone(),
         available: Some(Available { at: transaction.available_on, amount: net }),
         entries: entries([
@@ -187,13 +202,29 @@ pub fn refunded_in_full(
         key: format!("refund:{refund}"),
         kind: Kind::Refund,
         currency,
-        sale: sale.clone(),
+        about: About::Sale(sale.clone()),
         stripe_object: refund.to_owned(),
         available: Some(Available { at, amount: fee - gross }),
         entries: entries([
             (Account::Stripe, -gross),
             (Account::Creator(sale.account.clone()), gross - fee),
             (Account::PlatformFee, fee),
+        ]),
+    }
+}
+
+/// A creator paid an invoice of `invoice.amount` for a plan: stripe +A, plan_revenue −A.
+pub fn plan_invoice(handle: HandleId, invoice: &crate::stripe::PaidInvoice) -> Transaction {
+    Transaction {
+        key: format!("plan_invoice:{}", invoice.id),
+        kind: Kind::PlanInvoice,
+        currency: invoice.currency,
+        about: About::Plan(handle),
+        stripe_object: invoice.id.clone(),
+        available: None,
+        entries: entries([
+            (Account::Stripe, invoice.amount),
+            (Account::PlanRevenue, -invoice.amount),
         ]),
     }
 }

@@ -19,6 +19,8 @@ pub mod magic_link;
 pub mod message;
 pub mod money;
 pub mod page_publish;
+pub mod plan;
+pub mod plan_subscription;
 pub mod record;
 pub mod refresh_token;
 pub mod stripe;

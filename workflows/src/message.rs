@@ -10,6 +10,7 @@ use crate::{
     id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
     magic_link::{self, MagicLink},
     page_publish::{self, PagePublish},
+    plan_subscription::{self, PlanSubscription},
     workflow::Workflow,
 };
 
@@ -27,6 +28,8 @@ pub enum Message {
     MagicLink(MagicLinkId, magic_link::Event),
     /// To the publishing of a page.
     PagePublish(PageId, page_publish::Event),
+    /// To the plan of a handle.
+    PlanSubscription(HandleId, plan_subscription::Event),
 }
 
 impl Message {
@@ -38,6 +41,7 @@ impl Message {
             Self::EarningsRollup(..) => EarningsRollup::NAME,
             Self::MagicLink(..) => MagicLink::NAME,
             Self::PagePublish(..) => PagePublish::NAME,
+            Self::PlanSubscription(..) => PlanSubscription::NAME,
         }
     }
 
@@ -48,6 +52,7 @@ impl Message {
             Self::ConnectOnboarding(id, _) | Self::EarningsRollup(id, _) => id.0,
             Self::MagicLink(id, _) => id.0,
             Self::PagePublish(id, _) => id.0,
+            Self::PlanSubscription(id, _) => id.0,
         }
     }
 
@@ -64,6 +69,7 @@ impl Message {
             Self::EarningsRollup(_, event) => serde_json::to_string(event),
             Self::MagicLink(_, event) => serde_json::to_string(event),
             Self::PagePublish(_, event) => serde_json::to_string(event),
+            Self::PlanSubscription(_, event) => serde_json::to_string(event),
         }
     }
 }

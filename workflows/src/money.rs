@@ -190,9 +190,17 @@ impl fmt::Display for Money {
 pub struct BasisPoints(u16);
 
 impl BasisPoints {
+    /// No share at all.
+    pub const NOTHING: Self = Self(0);
+
     /// A share below the whole; `None` for 10,000 and more.
     pub const fn new(points: u16) -> Option<Self> {
         if points < 10_000 { Some(Self(points)) } else { None }
+    }
+
+    /// Hundredths of a percent.
+    pub const fn points(self) -> u16 {
+        self.0
     }
 
     /// The share of an amount, **rounded half up**: the one rounding rule of Sluice. 250 points of 1,010 are

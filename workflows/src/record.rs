@@ -9,6 +9,7 @@ use crate::{
     id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
     ledger::Transaction,
     message::Message,
+    plan::Plan,
     stripe,
     timestamp::Timestamp,
 };
@@ -30,6 +31,8 @@ pub enum Record {
     PastConnectAccount(PastConnectAccount),
     /// A link to Stripe's dashboard, or why there is none, for whoever asked for it.
     LoginLink(LoginLink),
+    /// Bring the plan of a handle up to date.
+    PlanSubscription(Box<PlanSubscriptionUpdate>),
     /// From now on, events about this Stripe object go to this run.
     StripeObject(String),
     /// How far the page's marker is.
@@ -205,6 +208,117 @@ pub enum ConnectStatus {
     Disconnected,
 }
 
+/// The plan of a handle, as it stands: the whole row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlanSubscriptionUpdate {
+    /// Whose.
+    pub handle: HandleId,
+    /// The plan that counts.
+    pub plan: Plan,
+    /// Why it counts.
+    pub source: PlanSource,
+    /// How the subscription stands.
+    pub status: PlanStatus,
+    /// Why the plan was set by hand, where it was.
+    pub reason: Option<String>,
+    /// `cus_…`
+    pub customer: Option<String>,
+    /// As it was last retrieved.
+    pub subscription: Option<stripe::Subscription>,
+    /// Until when a plan whose payment failed is kept.
+    pub grace_until: Option<Timestamp>,
+    /// What becomes of the link in the row.
+    pub link: PlanLinkChange,
+    /// Why the last link could not be made. Every later update clears it.
+    pub failure: Option<String>,
+}
+
+/// Why a plan counts.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum PlanSource {
+    /// Nothing says otherwise.
+    Default,
+    /// It is subscribed to.
+    Stripe,
+    /// It was set by hand, and wins until that is cleared.
+    Manual,
+}
+
+/// What the API calls the state of a plan's subscription.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum PlanStatus {
+    /// There is none, or it has ended.
+    None,
+    /// The creator has the page to subscribe on.
+    Pending,
+    /// Paid.
+    Active,
+    /// A payment failed; the plan is kept for a while.
+    PastDue,
+    /// A payment failed, and the while is over.
+    Lapsed,
+}
+
+/// What becomes of the link in the row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanLinkChange {
+    /// It stays, until it expires.
+    Keep,
+    /// It is dropped.
+    Drop,
+    /// A fresh one.
+    Set(PlanLink),
+}
+
+/// A short-lived link to a page of Stripe's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlanLink {
+    /// What for.
+    pub purpose: PlanLinkPurpose,
+    /// A secret: whoever opens it acts as the creator.
+    pub url: String,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum PlanLinkPurpose {
+    /// To subscribe.
+    Checkout,
+    /// To change or cancel, and to see invoices.
+    Portal,
+}
+
 /// How far the outside knows about a page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MarkerUpdate {
@@ -281,4 +395,8 @@ pub enum CaseKind {
     FeeCurrency,
     /// An event of Stripe's that no run knows.
     UnmatchedWebhook,
+    /// A handle pays for more than one subscription.
+    SeveralSubscriptions,
+    /// A handle is subscribed to a price that is no plan's.
+    UnknownPrice,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{money::Currency, timestamp::Timestamp};
+use crate::{money::Currency, plan::Plan, timestamp::Timestamp};
 
 /// A Checkout Session as Stripe reported it, in a webhook or when it was retrieved.
 /// <https://docs.stripe.com/api/checkout/sessions/object>
@@ -161,4 +161,62 @@ pub struct BalanceTransaction {
     pub currency: Currency,
     /// When the money can be paid out.
     pub available_on: Timestamp,
+}
+
+/// What a customer of the platform's pays for, as it was retrieved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Billing {
+    /// The subscription that counts: of several, the one that is furthest from its end.
+    pub subscription: Option<Subscription>,
+    /// `sub_…`: others that are paid for as well.
+    pub others: Vec<String>,
+    /// Paid invoices of more than nothing, the newest first, so many at most.
+    pub paid: Vec<PaidInvoice>,
+}
+
+/// A subscription as it was retrieved.
+/// <https://docs.stripe.com/api/subscriptions/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Subscription {
+    /// `sub_…`
+    pub id: String,
+    /// Whether it is paid for.
+    pub status: SubscriptionStatus,
+    /// `price_…`
+    pub price: String,
+    /// The plan that the price pays for, if configuration knows it.
+    pub plan: Option<Plan>,
+    /// When the period that was last billed began.
+    pub period_start: Timestamp,
+    /// When it ends: then it is renewed, or over.
+    pub period_end: Timestamp,
+    /// When it is over, if the creator has cancelled it.
+    pub cancel_at: Option<Timestamp>,
+}
+
+/// `subscription.status`, as far as it matters here.
+/// <https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// `active` or `trialing`.
+    Active,
+    /// `past_due` or `unpaid`: a renewal failed.
+    PastDue,
+    /// `incomplete`: the first payment is under way.
+    Incomplete,
+    /// `canceled`, `incomplete_expired`, `paused`, or something newer than this release.
+    Ended,
+}
+
+/// A paid invoice of a subscription.
+/// <https://docs.stripe.com/api/invoices/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PaidInvoice {
+    /// `in_…`
+    pub id: String,
+    /// Minor units that were paid.
+    pub amount: i64,
+    /// What was paid in.
+    pub currency: Currency,
 }

@@ -11,12 +11,13 @@ use crate::{
     id::{CheckoutId, HandleId},
     message::Message,
     money::Currency,
+    plan_subscription,
     stripe::{Outcome, Payment, Refund, RefundStatus, Session},
 };
 
 /// Metadata key that holds the checkout's id on sessions, payment intents, charges and refunds.
 pub const CHECKOUT: &str = "sluice_checkout";
-/// Metadata key that holds the handle's id on connected accounts.
+/// Metadata key that holds the handle's id on connected accounts, and on what the handle pays the platform.
 pub const HANDLE: &str = "sluice_handle";
 /// Metadata key that holds the id of the effect that made an object, by which a lost answer is found again.
 pub const EFFECT: &str = "sluice_effect";
@@ -58,6 +59,10 @@ pub struct Object {
     payment_status: Option<String>,
     #[serde(default)]
     payment_intent: Option<Reference>,
+    #[serde(default)]
+    customer: Option<Reference>,
+    #[serde(default)]
+    mode: Option<String>,
     #[serde(default)]
     amount_total: Option<i64>,
     #[serde(default)]
@@ -113,6 +118,8 @@ pub enum Unrouted {
     Checkout(checkout::Event),
     /// For an onboarding.
     ConnectOnboarding(connect_onboarding::Event),
+    /// For the plan of a handle.
+    PlanSubscription(plan_subscription::Event),
 }
 
 impl Unrouted {
@@ -121,6 +128,7 @@ impl Unrouted {
         match self {
             Self::Checkout(event) => serde_json::to_string(event),
             Self::ConnectOnboarding(event) => serde_json::to_string(event),
+            Self::PlanSubscription(event) => serde_json::to_string(event),
         }
     }
 }
@@ -146,6 +154,7 @@ pub fn meaning(endpoint: Endpoint, envelope: &Envelope) -> Meaning {
 fn platform(envelope: &Envelope) -> Meaning {
     let object = &envelope.data.object;
     let outcome = match envelope.kind.as_str() {
+        kind if is_about_a_plan(kind, object) => return plan(object),
         "checkout.session.completed" if object.payment_status.as_deref() == Some("unpaid") => {
             Outcome::Unpaid
         }
@@ -172,6 +181,27 @@ fn platform(envelope: &Envelope) -> Meaning {
         return Meaning::Malformed("data.object.id is missing".to_owned());
     };
     routed(object, id.clone(), checkout::Event::SessionReported(Session { id, outcome }))
+}
+
+/// Subscriptions, their invoices, and the sessions that they begin with are the handles' own plans.
+fn is_about_a_plan(kind: &str, object: &Object) -> bool {
+    kind.starts_with("customer.subscription.")
+        || matches!(kind, "invoice.paid" | "invoice.payment_failed" | "invoice.voided")
+        || (kind.starts_with("checkout.session.") && object.mode.as_deref() == Some("subscription"))
+}
+
+/// Whatever happened, it leads to reading the customer's subscriptions.
+fn plan(object: &Object) -> Meaning {
+    let changed = plan_subscription::Event::Changed;
+    let handle = object.metadata.as_ref().and_then(|metadata| metadata.sluice_handle.as_deref());
+    match (handle.and_then(|handle| handle.parse::<HandleId>().ok()), &object.customer) {
+        (Some(handle), _) => Meaning::For(Message::PlanSubscription(handle, changed)),
+        (None, Some(customer)) => {
+            Meaning::About(customer.id().to_owned(), Unrouted::PlanSubscription(changed))
+        }
+        // Whoever pays for a plan is a customer: this is somebody else's business.
+        (None, None) => Meaning::Nothing,
+    }
 }
 
 fn connect(envelope: &Envelope) -> Meaning {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Call, Seen},
     on_both,
-    world::{World, token},
+    world::{World, admin_token, token},
 };
 
 /// Who asks.
@@ -16,6 +16,7 @@ enum As {
     Nobody,
     Alice,
     Mallory,
+    Admin,
     Visitor,
     /// The visitor, from a page of another site.
     ElseWhere,
@@ -44,6 +45,7 @@ macro_rules! page {
     ($($json:tt)*) => { page(serde_json::json!($($json)*)) };
 }
 
+mod billing;
 mod creators;
 mod visitors;
 
@@ -76,7 +78,7 @@ const CONNECT_HOOK: &str = "/v2/public/stripe/connect-webhook";
 
 fn table() -> Vec<Row> {
     let creators = [creators::handles(), creators::connect(), creators::pages()];
-    let others = [visitors::visitors(), visitors::public()];
+    let others = [visitors::visitors(), visitors::public(), billing::billing()];
     creators.into_iter().chain(others).flatten().collect()
 }
 
@@ -118,6 +120,7 @@ fn posed<'a>(call: Call<'a>, who: As, cookie: &str) -> Call<'a> {
         Nobody => call,
         Alice => call.bearer(token("alice")),
         Mallory => call.bearer(token("mallory")),
+        Admin => call.bearer(admin_token()),
         Visitor => call.cookie(cookie),
         ElseWhere => call.cookie(cookie).header("origin", "https://evil.localhost:8080"),
     }

@@ -12,6 +12,7 @@ mod document;
 mod idempotency;
 mod outage;
 mod page_version;
+mod plans;
 mod service;
 mod sign_in;
 mod story;

@@ -22,11 +22,14 @@ async fn the_first_sale(world: World) {
     let read = world.get("/v2/handles/alice").bearer(&alice).send().await.expect(200);
     assert_eq!(read, handle);
 
-    // A draft, which cannot be sold yet.
+    // A draft: on a plan that sells pages, and cannot be sold yet.
     let body = json!({
         "slug": "guide", "title": "A guide", "body": "the secret", "mode": "PAID", "priceCents": 1999
     });
     let pages = "/v2/handles/alice/pages";
+    let free = world.post(pages).bearer(&alice).json(body.clone()).send().await;
+    free.problem(403, "feature_locked");
+    world.set_plan("alice", "PRO").await;
     let page = world.post(pages).bearer(&alice).json(body).send().await.expect(201);
     assert_eq!((&page["status"], &page["version"]), (&json!("DRAFT"), &json!(1)));
     assert_eq!((&page["currency"], &page["markerSync"]), (&json!("USD"), &json!(null)));

@@ -11,7 +11,9 @@ use workflows::{
     Timestamp,
     effect::{Answer, Effect, Failure, Mail, OnboardingUrls},
     id::MagicLinkId,
-    stripe::{Account, CapabilityStatus, Outcome, Refund, RefundStatus, Requirements, Session},
+    stripe::{
+        Account, Billing, CapabilityStatus, Outcome, Refund, RefundStatus, Requirements, Session,
+    },
 };
 
 /// What it answers, and what it was asked.
@@ -31,6 +33,8 @@ pub struct Stripe {
     pub urls: Mutex<Vec<OnboardingUrls>>,
     /// Links that were mailed.
     pub mailed: Mutex<Vec<MagicLinkId>>,
+    /// What handles pay for.
+    pub billing: Mutex<Billing>,
     /// How many accounts, links and sessions were made.
     pub made: Mutex<Vec<&'static str>>,
 }
@@ -141,6 +145,26 @@ impl Perform for Stripe {
                 Answer::MailSent
             }
             Effect::SyncMarker { .. } => Answer::MarkerSynced,
+            Effect::CreateCustomer { .. } => {
+                self.make("customer")?;
+                Answer::CustomerCreated { customer: format!("cus_{}", task.id.0.simple()) }
+            }
+            Effect::CreatePlanSession(request) => {
+                let n = self.make("plan session")?;
+                let url = format!("https://checkout.stripe.test/{}/{n}", request.price);
+                Answer::PlanSessionCreated { session: format!("cs_{}", task.id), url }
+            }
+            Effect::ExpirePlanSession { .. } => Answer::PlanSessionClosed,
+            Effect::CreatePortalSession { .. } => {
+                let n = self.make("portal")?;
+                Answer::PortalSessionCreated {
+                    url: format!("https://billing.stripe.test/session/{n}"),
+                    expires_at: task.asked_at.plus(5 * Timestamp::MINUTE),
+                }
+            }
+            Effect::RetrieveBilling { .. } => {
+                Answer::BillingRetrieved(self.billing.lock().unwrap().clone())
+            }
             other => panic!("not in this world: {other:?}"),
         })
     }

@@ -19,7 +19,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use workflows::{effect::Queue, keyed_hash::Keys, money::BasisPoints};
+use workflows::{
+    effect::Queue,
+    keyed_hash::Keys,
+    money::BasisPoints,
+    plan::{Plan, Plans},
+};
 
 use crate::{
     client::{Call, Seen},
@@ -41,6 +46,7 @@ pub struct World {
 /// How a world differs from the usual one.
 pub struct Setup {
     pub fee: u16,
+    pub plans: Option<&'static str>,
     pub answer_within: Duration,
     pub limits: SignInLimits,
     pub issuer: Option<String>,
@@ -55,6 +61,7 @@ impl Default for Setup {
         let many = std::num::NonZeroU32::new(10_000).unwrap();
         Self {
             fee: 500,
+            plans: None,
             answer_within: Duration::from_secs(20),
             limits: SignInLimits { per_address: many, per_client: many },
             issuer: None,
@@ -139,6 +146,11 @@ impl World {
         Self::over(TestDatabase::sqlite().await, setup).await
     }
 
+    /// A world that differs, on PostgreSQL.
+    pub async fn postgres_with(setup: Setup) -> Option<Self> {
+        Some(Self::over(TestDatabase::postgres().await?, setup).await)
+    }
+
     async fn over(database: TestDatabase, setup: Setup) -> Self {
         let bell = Arc::new(Notify::new());
         let pools = Database::open(database.url(), PoolSize(6)).await.unwrap();
@@ -189,6 +201,9 @@ impl World {
             "webhook_body",
             "run",
             "connect_account",
+            "plan_subscription",
+            "daily_write",
+            "audit_log",
         ];
         let counts: Vec<_> =
             tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
@@ -217,10 +232,31 @@ impl World {
             .await
     }
 
-    /// A handle of alice's.
+    /// A handle of alice's, on a plan that has everything but the highest limits.
     pub async fn handle(&self, name: &str) {
+        self.free_handle(name).await;
+        self.set_plan(name, "PRO").await;
+    }
+
+    /// A handle of alice's, on the plan that everybody has.
+    pub async fn free_handle(&self, name: &str) {
         let body = json!({"handle": name, "displayName": "Alice"});
         self.post("/v2/handles").bearer(token("alice")).json(body).send().await.expect(201);
+    }
+
+    /// Sets a plan by hand.
+    pub async fn set_plan(&self, handle: &str, plan: &str) {
+        let body = json!({"handle": handle, "plan": plan, "reason": "for a test"});
+        let seen = self.post("/v2/billing/manual-plan").bearer(admin_token()).json(body).send();
+        let seen = seen.await;
+        assert!(matches!(seen.status, 200 | 202), "{}", seen.text);
+        self.settle().await;
+    }
+
+    /// A handle's billing, as alice sees it.
+    pub async fn summary(&self, handle: &str) -> Value {
+        let path = format!("/v2/billing/summary?handle={handle}");
+        self.get(path).bearer(token("alice")).send().await.expect(200)
     }
 
     /// A handle of alice's that can take payments.
@@ -281,7 +317,10 @@ impl World {
 fn config(setup: Setup) -> ApiConfig {
     ApiConfig {
         public_url: setup.public_url.parse().unwrap(),
-        platform_fee: BasisPoints::new(setup.fee).unwrap(),
+        // BUSINESS has no price: it is not for sale.
+        plans: Plans::configured(BasisPoints::new(setup.fee), setup.plans)
+            .unwrap()
+            .priced(Plan::Pro, "price_pro"),
         livemode: false,
         keys: keys(),
         jwt: JwtConfig { issuer: setup.issuer, audience: setup.audience, ..jwt() },
@@ -313,6 +352,12 @@ pub fn in_an_hour() -> i64 {
 /// A bearer token.
 pub fn token(subject: &str) -> String {
     api::mint_token(&jwt(), subject, &[], in_an_hour()).unwrap()
+}
+
+/// A bearer token of an administrator of the platform's.
+pub fn admin_token() -> String {
+    let roles = ["platform_admin".to_owned()];
+    api::mint_token(&jwt(), "ada", &roles, in_an_hour()).unwrap()
 }
 
 /// A bearer token of somebody of the platform's.

@@ -5,7 +5,10 @@ use entities::{
     together::Together,
 };
 use sea_orm::{ConnectionTrait, DbErr};
-use workflows::{Timestamp, ledger::Transaction};
+use workflows::{
+    Timestamp,
+    ledger::{About, Transaction},
+};
 
 /// Posts transactions, once for each key.
 pub async fn write(
@@ -24,15 +27,18 @@ pub async fn write(
 }
 
 fn row(at: Timestamp, transaction: &Transaction) -> NewTransaction {
-    let sale = &transaction.sale;
+    let (handle, sale) = match &transaction.about {
+        About::Sale(sale) => (sale.handle, Some(sale)),
+        About::Plan(handle) => (*handle, None),
+    };
     NewTransaction {
         key: transaction.key.clone(),
         kind: transaction.kind.into(),
         currency: transaction.currency.into(),
-        handle_id: sale.handle.0,
-        checkout_id: sale.checkout.0,
-        page_id: sale.page.0,
-        campaign: sale.campaign.clone(),
+        handle_id: handle.0,
+        checkout_id: sale.map(|sale| sale.checkout.0),
+        page_id: sale.map(|sale| sale.page.0),
+        campaign: sale.and_then(|sale| sale.campaign.clone()),
         stripe_object: transaction.stripe_object.clone(),
         available_at: transaction.available.map(|available| available.at.millis()),
         available_amount: transaction.available.map_or(0, |available| available.amount),

@@ -7,6 +7,7 @@ mod grant;
 mod ledger;
 mod marker;
 mod operator_case;
+mod plan_subscription;
 mod visitor_session;
 
 use entities::{inbox, stripe_object, together::Together};
@@ -18,7 +19,7 @@ use workflows::{
     message::Message,
     record::{
         CheckoutUpdate, ConnectAccountUpdate, Grant, LoginLink, MarkerUpdate, OperatorCase,
-        PastConnectAccount, Record, VisitorSession,
+        PastConnectAccount, PlanSubscriptionUpdate, Record, VisitorSession,
     },
 };
 
@@ -33,6 +34,7 @@ struct Gathered {
     connect_accounts: Vec<(Timestamp, ConnectAccountUpdate)>,
     past_connect_accounts: Vec<(Timestamp, PastConnectAccount)>,
     login_links: Vec<(Timestamp, LoginLink)>,
+    plans: Vec<(Timestamp, PlanSubscriptionUpdate)>,
     stripe_objects: Vec<stripe_object::StripeObject>,
     markers: Vec<MarkerUpdate>,
     visitor_sessions: Vec<(Timestamp, VisitorSession)>,
@@ -75,6 +77,7 @@ impl Gathered {
             Record::ConnectAccount(update) => self.connect_accounts.push((at, *update)),
             Record::PastConnectAccount(past) => self.past_connect_accounts.push((at, past)),
             Record::LoginLink(link) => self.login_links.push((at, link)),
+            Record::PlanSubscription(update) => self.plans.push((at, *update)),
             Record::StripeObject(id) => {
                 self.stripe_objects.push(stripe_object::StripeObject { id, run_id: run.0 });
             }
@@ -106,6 +109,7 @@ impl Gathered {
         connect_account::write(db, &self.connect_accounts).await?;
         connect_account::write_past(db, &self.past_connect_accounts).await?;
         connect_account::write_login_links(db, &self.login_links).await?;
+        plan_subscription::write(db, &self.plans).await?;
         if !self.stripe_objects.is_empty() {
             self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
             stripe_object::insert(together, &self.stripe_objects);

@@ -8,6 +8,7 @@ mod failures;
 mod grants;
 mod housekeeping;
 mod lease;
+mod plans;
 mod poison;
 mod timers;
 mod world;

@@ -1,6 +1,7 @@
 //! Calls to Stripe: one attempt each, with the caller's idempotency key. Retries belong to the outbox.
 
 mod account;
+mod billing;
 mod checkout_session;
 mod failure;
 mod refund;
@@ -19,6 +20,7 @@ use url::Url;
 use workflows::{
     effect::{Answer, Effect, Failure},
     keyed_hash::Keys,
+    plan::Plans,
 };
 
 /// How long one call may take, usually: within the deadline for performing an effect.
@@ -29,6 +31,7 @@ pub struct StripePerformer {
     client: Client,
     limiter: DefaultDirectRateLimiter,
     keys: Keys,
+    plans: Plans,
 }
 
 /// How Stripe is reached.
@@ -56,7 +59,12 @@ impl StripePerformer {
         let client =
             builder.app_info("sluice", Some(env!("CARGO_PKG_VERSION").into()), None).build()?;
         let limiter = RateLimiter::direct(Quota::per_second(config.calls_a_second));
-        Ok(Self { client, limiter, keys: config.keys.clone() })
+        Ok(Self { client, limiter, keys: config.keys.clone(), plans: Plans::default() })
+    }
+
+    /// With the plans whose prices handles subscribe to.
+    pub fn with_plans(self, plans: Plans) -> Self {
+        Self { plans, ..self }
     }
 
     /// A page of the balance transactions of a kind created at or after a moment (seconds), the newest
@@ -105,6 +113,15 @@ impl Perform for StripePerformer {
                 self.create_refund(task, payment_intent, *amount, *fee).await
             }
             Effect::RetrieveRefund { refund } => self.retrieve_refund(refund).await,
+            Effect::CreateCustomer { handle, name } => {
+                self.create_customer(task, *handle, name).await
+            }
+            Effect::CreatePlanSession(request) => self.create_plan_session(task, request).await,
+            Effect::ExpirePlanSession { session } => self.expire_plan_session(session).await,
+            Effect::CreatePortalSession { customer, return_url } => {
+                self.create_portal_session(customer, return_url).await
+            }
+            Effect::RetrieveBilling { customer, .. } => self.retrieve_billing(customer).await,
             other @ (Effect::SendMail(_)
             | Effect::SyncMarker { .. }
             | Effect::RollUp { .. }
@@ -116,6 +133,10 @@ impl Perform for StripePerformer {
         match &task.effect {
             Effect::CreateAccount { .. } => self.find_account(task).await,
             Effect::CreateCheckoutSession(_) => self.find_session(task).await,
+            Effect::CreateCustomer { .. } => self.find_customer(task).await,
+            Effect::CreatePlanSession(request) => {
+                self.find_plan_session(task, &request.customer).await
+            }
             Effect::CreateRefund { payment_intent, .. } => {
                 self.find_refund(task, payment_intent).await
             }

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod billing;
 mod connect;
 mod effects_twice;
+mod fake_stripe;
 mod http;
 mod mail;
 mod marker;

@@ -8,13 +8,14 @@ use std::{
 use expect_test::{ExpectFile, expect_file};
 use workflows::{
     checkout::Checkout, connect_onboarding::ConnectOnboarding, earnings_rollup::EarningsRollup,
-    magic_link::MagicLink, page_publish::PagePublish, workflow::Workflow,
+    magic_link::MagicLink, page_publish::PagePublish, plan_subscription::PlanSubscription,
+    workflow::Workflow,
 };
 
 use crate::{
     examples::{
         Example, checkout_events, connect_onboarding_events, earnings_rollup_events,
-        magic_link_events, page_publish_events,
+        magic_link_events, page_publish_events, plan_subscription_events,
     },
     explore::transitions,
 };
@@ -48,6 +49,14 @@ fn magic_link() {
 #[test]
 fn page_publish() {
     check::<PagePublish>(&page_publish_events(), &expect_file!["../../diagrams/page_publish.mmd"]);
+}
+
+#[test]
+fn plan_subscription() {
+    check::<PlanSubscription>(
+        &plan_subscription_events(),
+        &expect_file!["../../diagrams/plan_subscription.mmd"],
+    );
 }
 
 fn check<W: Workflow>(examples: &[Example<W::Event>], drawn: &ExpectFile) {

@@ -12,10 +12,13 @@ use workflows::{
     magic_link,
     money::Currency,
     page_publish::{self, Wanted},
-    record::VisitorSession,
+    plan::Plan,
+    plan_subscription::{self, Manual, Subscribe},
+    record::{PlanLinkPurpose, VisitorSession},
     stripe::{
-        Account, BalanceTransaction, CapabilityStatus, Outcome, Payment, Refund, RefundStatus,
-        RequirementError, Requirements, Session,
+        Account, BalanceTransaction, Billing, CapabilityStatus, Outcome, PaidInvoice, Payment,
+        Refund, RefundStatus, RequirementError, Requirements, Session, Subscription,
+        SubscriptionStatus,
     },
 };
 
@@ -375,6 +378,105 @@ pub fn page_publish_events() -> Vec<Example<page_publish::Event>> {
         events.push(example(marker, E::Sync(wanted(version))));
         events.push(example("", E::Synced { version }));
         events.push(example("", E::SyncFailed { version, failure: failure("unreachable") }));
+    }
+    events
+}
+
+/// When the page to subscribe on closes by itself.
+pub const CLOSES: Timestamp = START.plus(12 * Timestamp::HOUR);
+/// When the grace period of a payment that failed at the start is over.
+pub const GRACE_OVER: Timestamp = START.plus(plan_subscription::GRACE);
+
+pub fn subscribe() -> plan_subscription::Event {
+    plan_subscription::Event::Subscribe(Box::new(Subscribe {
+        handle: handle(),
+        name: "Maria".to_owned(),
+        price: "price_pro".to_owned(),
+        success_url: "https://example.com/thanks".to_owned(),
+        cancel_url: "https://example.com/plans".to_owned(),
+        expires_at: CLOSES,
+    }))
+}
+
+pub fn subscription(status: SubscriptionStatus) -> Subscription {
+    Subscription {
+        id: "sub_1".to_owned(),
+        status,
+        price: "price_pro".to_owned(),
+        plan: Some(Plan::Pro),
+        period_start: START,
+        period_end: START.plus(30 * Timestamp::DAY),
+        cancel_at: None,
+    }
+}
+
+pub fn invoice(id: &str) -> PaidInvoice {
+    PaidInvoice { id: id.to_owned(), amount: 2_900, currency: Currency::USD }
+}
+
+/// What is read of a handle whose subscription stands so, and that has paid one invoice.
+pub fn billing(status: SubscriptionStatus) -> Billing {
+    Billing {
+        subscription: Some(subscription(status)),
+        others: Vec::new(),
+        paid: vec![invoice("in_1")],
+    }
+}
+
+pub fn billing_retrieved(reading: u32, billing: Billing) -> plan_subscription::Event {
+    plan_subscription::Event::BillingRetrieved { reading, billing }
+}
+
+pub fn set_manually(plan: Option<Plan>) -> plan_subscription::Event {
+    let manual = plan.map(|plan| Manual { plan, reason: "a friend".to_owned() });
+    plan_subscription::Event::SetManually { handle: handle(), manual }
+}
+
+pub fn checkout_created(session: &str, expires_at: Timestamp) -> plan_subscription::Event {
+    plan_subscription::Event::CheckoutCreated {
+        session: session.to_owned(),
+        url: "https://checkout.example.com/cs_1".to_owned(),
+        expires_at,
+    }
+}
+
+pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
+    use plan_subscription::Event as E;
+    let link_failed = |purpose| E::LinkFailed { purpose, failure: failure("resource_missing") };
+    let mut events = vec![
+        example("", subscribe()),
+        example("", E::OpenPortal { return_url: "https://example.com/plans".to_owned() }),
+        example("", E::CustomerCreated { customer: "cus_1".to_owned() }),
+        example("", E::CustomerFailed(failure("api_error"))),
+        example("", checkout_created("cs_1", CLOSES)),
+        example(
+            "",
+            E::PortalCreated {
+                url: "https://billing.example.com/session/1".to_owned(),
+                expires_at: START.plus(5 * Timestamp::MINUTE),
+            },
+        ),
+        example("", link_failed(PlanLinkPurpose::Checkout)),
+        example("portal", link_failed(PlanLinkPurpose::Portal)),
+        example("", E::Changed),
+        example("", set_manually(Some(Plan::Business))),
+        example("cleared", set_manually(None)),
+        example("", E::Cancel),
+        example("", E::TimerFired),
+        Example { at: GRACE_OVER, ..example("grace over", E::TimerFired) },
+    ];
+    for reading in 1..=2 {
+        let unreadable = |code| E::BillingUnreadable { reading, failure: failure(code) };
+        let read = |qualifier, billing| example(qualifier, billing_retrieved(reading, billing));
+        events.extend([
+            read("nothing", Billing::default()),
+            read("active", billing(SubscriptionStatus::Active)),
+            read("past due", billing(SubscriptionStatus::PastDue)),
+            read("incomplete", billing(SubscriptionStatus::Incomplete)),
+            read("ended", billing(SubscriptionStatus::Ended)),
+            example("", unreadable("discarded")),
+            example("resource_missing", unreadable("resource_missing")),
+        ]);
     }
     events
 }

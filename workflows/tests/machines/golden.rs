@@ -13,7 +13,7 @@ use workflows::workflow::Workflow;
 use crate::{
     examples::{
         Example, checkout_events, connect_onboarding_events, earnings_rollup_events,
-        magic_link_events, page_publish_events,
+        magic_link_events, page_publish_events, plan_subscription_events,
     },
     explore::{label, transitions},
 };
@@ -110,6 +110,20 @@ fn page_publish() {
         &page_publish_events(),
         &variants!(State: Syncing, Publishing, Published, Unpublished, SyncFailed),
         &variants!(Event: Sync, Synced, SyncFailed, Cancel, TimerFired),
+    );
+}
+
+#[test]
+fn plan_subscription() {
+    use workflows::plan_subscription::{Event, PlanSubscription, State};
+    check::<PlanSubscription>(
+        &expect_file!["../golden/plan_subscription.json"],
+        &plan_subscription_events(),
+        &variants!(State: Unbilled, CreatingCustomer, CreatingLink, AwaitingCheckout, Subscribed,
+            PastDue, Lapsed, Unsubscribed),
+        &variants!(Event: Subscribe, OpenPortal, CustomerCreated, CustomerFailed, CheckoutCreated,
+            PortalCreated, LinkFailed, Changed, BillingRetrieved, BillingUnreadable, SetManually,
+            Cancel, TimerFired),
     );
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use workflows::{
     Timestamp,
-    ledger::{self, Account, Kind, Transaction},
+    ledger::{self, About, Account, Kind, Transaction},
     money::{BasisPoints, Currency, MAXIMUM_CHARGE},
-    stripe::BalanceTransaction,
+    stripe::{BalanceTransaction, PaidInvoice},
 };
 
-use crate::examples::sale;
+use crate::examples::{handle, invoice, sale};
 
 /// What every account comes to.
 fn balances(postings: &[Transaction]) -> BTreeMap<String, i64> {
@@ -43,6 +43,7 @@ proptest! {
             ledger::paid(&sale, kind, "pi_1", gross, Currency::USD),
             ledger::refunded_in_full(&sale, "re_1", gross, Currency::USD, Timestamp::default()),
             ledger::processor_fee(&sale, &kept(processor), gross),
+            ledger::plan_invoice(sale.handle, &PaidInvoice { amount: gross, ..invoice("in_1") }),
         ] {
             prop_assert!(posting.is_balanced(), "{posting:?}");
             prop_assert!(posting.entries.iter().all(|entry| entry.amount != 0), "{posting:?}");
@@ -102,4 +103,14 @@ fn a_posting_has_one_key_for_each_stripe_object() {
         ledger::refunded_in_full(&sale, "re_1", 1_000, Currency::USD, Timestamp::default()).key;
     assert_eq!(back, "refund:re_1");
     assert_eq!(ledger::processor_fee(&sale, &kept(1), 0).key, "fee:txn_1");
+    assert_eq!(ledger::plan_invoice(sale.handle, &invoice("in_1")).key, "plan_invoice:in_1");
+}
+
+/// What a creator pays for a plan is the platform's, and no earnings of the creator's.
+#[test]
+fn a_plans_invoice_is_the_platforms_revenue() {
+    let posting = ledger::plan_invoice(handle(), &invoice("in_1"));
+    let expected = [("plan_revenue".to_owned(), -2_900), ("stripe".to_owned(), 2_900)];
+    assert_eq!(balances(std::slice::from_ref(&posting)), BTreeMap::from(expected));
+    assert_eq!(posting.about, About::Plan(handle()));
 }

@@ -12,6 +12,7 @@ mod explore;
 mod golden;
 mod ledger;
 mod models;
+mod plan_scenarios;
 mod scenarios;
 mod scenarios_connect;
 mod stripe_event;

@@ -78,6 +78,9 @@ fn record(record: &Record) -> String {
             Ok(url) => format!("link {url}"),
             Err(why) => format!("no link: {why}"),
         },
+        Record::PlanSubscription(row) => {
+            format!("row {} {} {}", name(row.plan), name(row.source), name(row.status))
+        }
         Record::StripeObject(id) => format!("know {id}"),
         Record::OperatorCase(case) => format!("case {}", name(case.kind)),
         Record::Marker(_) | Record::VisitorSession(_) | Record::Send(_) => unreachable!(),

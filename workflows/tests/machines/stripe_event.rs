@@ -6,6 +6,7 @@ use workflows::{
     connect_onboarding,
     message::Message,
     money::Currency,
+    plan_subscription,
     stripe::{Outcome, Payment, Refund, RefundStatus, Session},
     stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
 };
@@ -263,6 +264,38 @@ fn accounts() {
     let ours = changed(account, json!({ "metadata": { "sluice_handle": handle() } }));
     let to_handle = Meaning::For(Message::ConnectOnboarding(handle(), E::AccountChanged));
     platform("account.updated", ours, to_handle);
+}
+
+/// What happened to a plan is never read from the event: it leads to reading the customer's subscriptions.
+#[test]
+fn plans() {
+    let changed = || plan_subscription::Event::Changed;
+    let to_handle = || Meaning::For(Message::PlanSubscription(handle(), changed()));
+    let about = || Meaning::About("cus_1".to_owned(), Unrouted::PlanSubscription(changed()));
+    let subscription = json!({
+        "id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "active",
+        "metadata": { "sluice_handle": handle() },
+    });
+    let invoice = json!({ "id": "in_1", "object": "invoice", "customer": "cus_1", "metadata": {} });
+    for kind in ["created", "updated", "deleted"] {
+        platform(&format!("customer.subscription.{kind}"), subscription.clone(), to_handle());
+    }
+    for kind in ["invoice.paid", "invoice.payment_failed"] {
+        platform(kind, invoice.clone(), about());
+        let expanded = json!({ "id": "in_1", "customer": { "id": "cus_1" } });
+        platform(kind, expanded, about());
+        // On the connect endpoint it is an invoice of a creator's own business.
+        connect(kind, invoice.clone(), Meaning::Nothing);
+    }
+    // Subscribed to without us knowing how: the customer leads to the handle.
+    let by_hand = json!({ "id": "sub_2", "customer": "cus_1", "metadata": {} });
+    platform("customer.subscription.created", by_hand, about());
+    let session = json!({
+        "id": "cs_1", "object": "checkout.session", "mode": "subscription", "payment_intent": null,
+        "payment_status": "paid", "customer": "cus_1", "metadata": { "sluice_handle": handle() },
+    });
+    platform("checkout.session.completed", session.clone(), to_handle());
+    platform("checkout.session.expired", session, to_handle());
 }
 
 /// A creator can write what they like into the metadata of their own account's objects.

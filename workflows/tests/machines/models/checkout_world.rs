@@ -120,6 +120,7 @@ impl World {
             | Record::LoginLink(_)
             | Record::Marker(_)
             | Record::VisitorSession(_)
+            | Record::PlanSubscription(_)
             | Record::Send(_) => panic!("not a record of a checkout: {record:?}"),
         }
     }
