@@ -7,10 +7,21 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Htm
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    billing::Billing, billing_summary::BillingSummaries, checkout::Checkouts, codes::Code,
-    connect::{self, Connect}, earnings::EarningsRoutes, handle::Handles, manual_plan::ManualPlans,
-    page::Pages, page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
-    sign_in::SignIns, visitor::Visitors,
+    billing::Billing,
+    billing_summary::BillingSummaries,
+    checkout::Checkouts,
+    codes::Code,
+    connect::{self, Connect},
+    earnings::EarningsRoutes,
+    handle::Handles,
+    manual_plan::ManualPlans,
+    page::Pages,
+    page_publish::Publishing,
+    public_page::PublicPages,
+    run::Runs,
+    service::Service,
+    sign_in::SignIns,
+    visitor::Visitors,
     webhook::Webhooks,
 };
 

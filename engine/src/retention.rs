@@ -2,8 +2,7 @@
 
 use entities::{
     connect_account, daily_total, idempotency, inbox, login_link, magic_link, outbox,
-    plan_subscription,
-    visitor_session,
+    plan_subscription, visitor_session,
 };
 use workflows::Timestamp;
 

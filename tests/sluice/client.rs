@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// How long a client goes on. Longer than a lease and Stripe's minute together.
-const PATIENCE: Duration = Duration::from_secs(200);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How long a single request may take: longer than the API lets anybody wait.
 const REQUEST: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(250);
