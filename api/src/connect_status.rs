@@ -15,9 +15,10 @@ use crate::{
     blocker::{self, Blocker},
     config::App,
     connect_onboarding::run_of,
-    handle::{named, owned},
+    handle::{named, permitted},
     html::{self, HtmlPage},
     moment::{maybe_moment, moment},
+    permission::Permission,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -119,7 +120,7 @@ impl Connect {
         handle: Path<String>,
     ) -> Result<Shown<ConnectView>, Refused<GetConnectStatus>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::ConnectRead).await?;
         let account = connect_account::of_handle(app.engine.database().read(), handle.id).await?;
         let account = account.as_ref();
         let due = blocker::requirements_of(account)?;

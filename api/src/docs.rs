@@ -7,10 +7,10 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Htm
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes,
-    connect_status::Connect, earnings::EarningsRoutes, handle::Handles, page::Pages,
-    page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
-    sign_in::SignIns, visitor::Visitors, webhook::Webhooks,
+    audit_log::AuditLog, checkout::Checkouts, codes::Code, connect_onboarding::OnboardingRoutes,
+    connect_status::Connect, earnings::EarningsRoutes, handle::Handles, member::Members,
+    page::Pages, page_publish::Publishing, public_page::PublicPages, run::Runs, service::Service,
+    sign_in::SignIns, token::Tokens, visitor::Visitors, webhook::Webhooks,
 };
 
 /// Where the page of problems is.
@@ -29,8 +29,14 @@ prefixed and sort by time. Every error is `application/problem+json` with a stab
 [the page of problems](/docs/errors) says what to do about each. Every answer carries `x-request-id`. Writes \
 take `Idempotency-Key`.";
 
+/// Which role may call which route: a test walks every route, and writes what it finds.
+const ACCESS: &str = include_str!("../../openapi/access.md");
+
 type Everything = (
     Handles,
+    Members,
+    Tokens,
+    AuditLog,
     OnboardingRoutes,
     Connect,
     Pages,
@@ -49,6 +55,9 @@ type Everything = (
 pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         Handles,
+        Members,
+        Tokens,
+        AuditLog,
         OnboardingRoutes,
         Connect,
         Pages,
@@ -63,7 +72,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
         Service,
     );
     OpenApiService::new(everything, "Sluice", env!("CARGO_PKG_VERSION"))
-        .description(DESCRIPTION)
+        .description(format!("{DESCRIPTION}\n\n{}", ACCESS.trim_end()))
         .server("/")
 }
 

@@ -18,6 +18,10 @@ use crate::{
 /// The header that names a request in answers, logs and reports.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// A request's id, for whatever the request leaves behind.
+#[derive(Clone)]
+pub struct RequestId(pub String);
+
 /// Wraps the whole application.
 pub struct Envelope {
     /// Where the codes of problems are documented.
@@ -44,6 +48,7 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let began = Instant::now();
         let id = request_id(&request);
+        request.set_data(RequestId(id.clone()));
         let address = request.uri().clone();
         let method = request.method().clone();
         let answer = match body::admit(&mut request).await {

@@ -24,11 +24,12 @@ use crate::{
     body::Given,
     codes::Code,
     config::App,
-    handle::owned,
+    handle::permitted,
     idempotency::{Begun, Ticket, Writer},
     moment::{maybe_moment, moment},
     page_publish,
     page_terms::{self, PageChange},
+    permission::Permission,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -258,7 +259,7 @@ impl Pages {
         body: Given<NewPage>,
     ) -> Result<Created<PageView>, Refused<CreatePage>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesWrite).await?;
         let draft = page_terms::draft(&body)?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "createPage", &[&handle.name], &body)?;
@@ -306,7 +307,7 @@ impl Pages {
             Some(Ok(PageId(id))) => id,
             Some(Err(_)) => return Err(Problem::field("cursor", "is not a nextCursor").into()),
         };
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesRead).await?;
         let db = app.engine.database().read();
         let mut pages = page::list(db, handle.id, after, u64::from(limit) + 1).await?;
         let more = pages.len() > limit as usize;
@@ -331,7 +332,7 @@ impl Pages {
         page_slug: Path<String>,
     ) -> Result<Shown<PageView>, Refused<ReadPage>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesRead).await?;
         let page = of_handle(app, &handle, &page_slug.0).await?;
         Ok(Shown::of(PageView::of(&handle.name, &page)))
     }
@@ -365,7 +366,7 @@ impl Pages {
         body: Given<PageChange>,
     ) -> Result<Done<PageView>, Refused<ChangePage>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesWrite).await?;
         let seen = page_terms::seen(if_match.0.as_deref(), body.version)?
             .ok_or_else(|| Problem::field("version", "is needed here or in If-Match"))?;
         let arguments = [handle.name.as_str(), &page_slug.0, &seen.to_string()];

@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access_token;
+mod audit_log;
 mod auth;
+mod authorization;
 mod bad_input;
 mod checkout_rules;
 mod client;
 mod document;
 mod idempotency;
+mod key_set;
+mod member;
 mod outage;
 mod page_version;
 mod service;

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use api::{ApiConfig, JwtConfig, Readiness, SignInLimits};
+use api::{ApiConfig, JwtConfig, KeySource, Readiness, SignInLimits};
 use async_trait::async_trait;
 use engine::{Engine, Slots, Wakeups, Work, ingest::Ingest};
 use entities::{
@@ -45,6 +45,7 @@ pub struct Setup {
     pub limits: SignInLimits,
     pub issuer: Option<String>,
     pub audience: Option<String>,
+    pub jwks: Option<Arc<dyn KeySource>>,
     pub ready: Result<(), String>,
     pub public_url: &'static str,
 }
@@ -58,6 +59,7 @@ impl Default for Setup {
             limits: SignInLimits { per_address: many, per_client: many },
             issuer: None,
             audience: None,
+            jwks: None,
             ready: Ok(()),
             public_url: "http://localhost:8080",
         }
@@ -187,6 +189,9 @@ impl World {
             "webhook_body",
             "run",
             "connect_account",
+            "member",
+            "access_token",
+            "audit_log",
         ];
         let counts: Vec<_> =
             tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
@@ -219,6 +224,20 @@ impl World {
     pub async fn handle(&self, name: &str) {
         let body = json!({"handle": name, "displayName": "Alice"});
         self.post("/v2/handles").bearer(token("alice")).json(body).send().await.expect(201);
+    }
+
+    /// Lets somebody in to a handle of alice's.
+    pub async fn member(&self, handle: &str, subject: &str, role: &str) {
+        let body = json!({"subject": subject, "role": role});
+        let path = format!("/v2/handles/{handle}/members");
+        self.post(path).bearer(token("alice")).json(body).send().await.expect(201);
+    }
+
+    /// An access token of somebody's with these scopes.
+    pub async fn access_token(&self, subject: &str, scopes: &[&str]) -> String {
+        let body = json!({"name": "a program", "scopes": scopes});
+        let made = self.post("/v2/tokens").bearer(token(subject)).json(body).send().await;
+        made.expect(201)["token"].as_str().unwrap().to_owned()
     }
 
     /// A handle of alice's that can take payments.
@@ -282,7 +301,12 @@ fn config(setup: Setup) -> ApiConfig {
         platform_fee: BasisPoints::new(setup.fee).unwrap(),
         livemode: false,
         keys: keys(),
-        jwt: JwtConfig { issuer: setup.issuer, audience: setup.audience, ..jwt() },
+        jwt: JwtConfig {
+            issuer: setup.issuer,
+            audience: setup.audience,
+            jwks: setup.jwks,
+            ..jwt()
+        },
         webhook_secrets: vec![SECRET.into(), "whsec_rotated".into()],
         connect_webhook_secrets: vec![CONNECT_SECRET.into()],
         return_origins: vec!["https://alice.example".parse().unwrap()],
@@ -300,7 +324,7 @@ pub fn keys() -> Keys {
 
 pub fn jwt() -> JwtConfig {
     let secrets = vec![JWT_SECRET.into(), "an older secret".into()];
-    JwtConfig { secrets, issuer: None, audience: None }
+    JwtConfig { secrets, jwks: None, issuer: None, audience: None }
 }
 
 pub fn in_an_hour() -> i64 {
