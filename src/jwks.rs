@@ -78,3 +78,46 @@ impl Address {
         Ok(String::from_utf8(set)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// What comes of an address that answers one request so.
+    async fn fetched(answer: String) -> Result<String, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap()).parse().unwrap();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _request = stream.read(&mut [0; 4096]).await.unwrap();
+            // Whoever had enough hangs up.
+            let _hung_up = stream.write_all(answer.as_bytes()).await;
+        });
+        let source = source(Some(JwksAddress::Url(url))).unwrap().unwrap();
+        let fetched = source.fetch().await;
+        served.await.unwrap();
+        fetched
+    }
+
+    #[tokio::test]
+    async fn keys_come_from_the_address_and_from_nowhere_else() {
+        let answer = |head: &str, body: &str| {
+            let length = body.len();
+            format!(
+                "HTTP/1.1 {head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+            )
+        };
+        assert_eq!(fetched(answer("200 OK", "{\"keys\":[]}")).await.unwrap(), "{\"keys\":[]}");
+        let elsewhere = "302 Found\r\nlocation: http://127.0.0.1:9/keys";
+        assert!(fetched(answer(elsewhere, "")).await.unwrap_err().contains("302"));
+        assert!(fetched(answer("500 Oh", "")).await.unwrap_err().contains("500"));
+        let huge = "x".repeat(LARGEST + 1);
+        assert!(fetched(answer("200 OK", &huge)).await.unwrap_err().contains("too large"));
+    }
+}

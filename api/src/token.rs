@@ -263,17 +263,21 @@ async fn check(app: &App, subject: &str, wish: &NewToken) -> Result<AccessToken,
     if expires_at <= now || expires_at > now + LIFETIME.1 {
         issues.blame("expiresAt", "must be in the future, and within 366 days");
     }
-    match wish.handles.as_deref() {
+    let handles = match wish.handles.as_deref() {
         Some(handles) if (1..=MOST_HANDLES).contains(&handles.len()) => {
             let db = app.engine.database().read();
             let own = member::handles_of_subject(db, subject, handles).await?;
             if let Some(strange) = handles.iter().find(|name| !own.contains(name)) {
                 issues.blame("handles", format!("{strange} is no handle that you are a member of"));
             }
+            Some(own.join(" "))
         }
-        Some(_) => issues.blame("handles", format!("must have 1 to {MOST_HANDLES}")),
-        None => {}
-    }
+        Some(_) => {
+            issues.blame("handles", format!("must have 1 to {MOST_HANDLES}"));
+            None
+        }
+        None => None,
+    };
     issues.settle()?;
     Ok(AccessToken {
         id: Uuid::nil(),
@@ -281,7 +285,7 @@ async fn check(app: &App, subject: &str, wish: &NewToken) -> Result<AccessToken,
         name: name.unwrap_or_default(),
         token_hash: String::new(),
         scopes: scopes.join(" "),
-        handles: wish.handles.as_ref().map(|handles| handles.join(" ")),
+        handles,
         created_at: now,
         expires_at,
         last_used_at: None,

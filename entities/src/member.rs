@@ -103,7 +103,7 @@ pub async fn handles_of_subject(
     let dialect = Dialect::of(db);
     let rows = Rows::new().text("name", names.iter());
     let sql = format!(
-        "SELECT h.name FROM {} JOIN handle h ON h.name = t.name \
+        "SELECT DISTINCT h.name FROM {} JOIN handle h ON h.name = t.name \
          JOIN member m ON m.handle_id = h.id AND m.subject = $2 ORDER BY h.name",
         rows.source(dialect, 1)
     );

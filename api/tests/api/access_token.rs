@@ -86,7 +86,7 @@ async fn a_token_for_one_handle_opens_no_other(world: World) {
     world.handle("alice").await;
     world.handle("second").await;
     let scopes = json!(["handles:read", "handles:write", "runs:read"]);
-    let made = make(&world, json!({"name": "n", "scopes": scopes, "handles": ["second"]})).await;
+    let made = make(&world, json!({"name": "n", "scopes": scopes, "handles": ["second", "second"]})).await;
     let made = made.expect(201);
     assert_eq!(made["handles"], json!(["second"]));
     let limited = text(&made);
