@@ -19,7 +19,7 @@ use workers::{
 };
 
 use crate::{
-    Fatal,
+    Fatal, jwks,
     settings::{Settings, SettingsError},
     telemetry::Metrics,
 };
@@ -133,8 +133,9 @@ pub fn api(
         keys: settings.keys()?,
         jwt: api::JwtConfig {
             secrets: settings.jwt_secrets()?,
-            issuer: settings.jwt_issuer(),
-            audience: settings.jwt_audience(),
+            jwks: jwks::source(settings.jwks()?)?,
+            issuer: settings.jwt_issuer()?,
+            audience: settings.jwt_audience()?,
         },
         webhook_secrets: settings.webhook_secrets()?,
         connect_webhook_secrets: settings.connect_webhook_secrets()?,

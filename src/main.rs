@@ -3,6 +3,7 @@
 mod assembly;
 mod check;
 mod demo;
+mod jwks;
 mod migrate;
 mod operate;
 mod serve;
@@ -55,6 +56,8 @@ enum Command {
     Operate {
         #[command(subcommand)]
         act: operate::Act,
+        #[command(flatten)]
+        reason: operate::Reason,
     },
     /// The Stripe simulator alone.
     Simulator(simulate::Options),
@@ -76,7 +79,7 @@ async fn main() -> std::process::ExitCode {
         Command::Token(wish) => token::run(&settings, &wish),
         Command::Check => check::check(&settings).await,
         Command::Replay => check::replay(&settings).await,
-        Command::Operate { act } => operate::run(&settings, &act).await,
+        Command::Operate { act, reason } => operate::run(&settings, &act, &reason).await,
         Command::Simulator(options) => simulate::run(&settings, &options).await,
     };
     match result {

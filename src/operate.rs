@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use clap::Subcommand;
-use engine::{Engine, wake::NoWakeups};
-use entities::{inbox, operator_case, outbox, queue_control};
+use clap::{Args, Subcommand};
+use engine::{By, Engine, wake::NoWakeups};
+use entities::{inbox, operator_case, outbox};
 use uuid::Uuid;
 use workflows::{
     effect::Queue,
@@ -50,24 +50,42 @@ pub enum Act {
     },
 }
 
-pub async fn run(settings: &Settings, act: &Act) -> Result<(), Fatal> {
+/// For the audit log.
+#[derive(Args)]
+pub struct Reason {
+    /// Why: kept in the audit log.
+    #[arg(long, global = true)]
+    reason: Option<String>,
+}
+
+impl Reason {
+    /// Whoever is at the command line, as the system knows them.
+    fn by(&self) -> By {
+        let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+        let actor = user.map_or_else(|| "operator".to_owned(), |user| format!("operator:{user}"));
+        let reason = self.reason.clone().filter(|reason| !reason.trim().is_empty());
+        By { reason, ..By::new(actor) }
+    }
+}
+
+pub async fn run(settings: &Settings, act: &Act, reason: &Reason) -> Result<(), Fatal> {
     telemetry::log("warn");
     let database = assembly::open(settings, &settings.database_url()).await?;
     assembly::require_current_schema(&database).await?;
     let engine = assembly::engine(database, Arc::new(NoWakeups));
-    let db = engine.database().write();
+    let by = reason.by();
     let found = match act {
         Act::Attention => return attention(&engine).await,
-        Act::RetryMessage { seq } => engine.retry_message(*seq).await?,
-        Act::RetryEffect { effect } => engine.retry_effect(*effect).await?,
-        Act::DiscardEffect { effect } => engine.discard_effect(*effect).await?,
-        Act::Cancel { run } => engine.cancel(*run, &Uuid::now_v7().to_string()).await?,
+        Act::RetryMessage { seq } => engine.retry_message(*seq, &by).await?,
+        Act::RetryEffect { effect } => engine.retry_effect(*effect, &by).await?,
+        Act::DiscardEffect { effect } => engine.discard_effect(*effect, &by).await?,
+        Act::Cancel { run } => engine.cancel(*run, &Uuid::now_v7().to_string(), &by).await?,
         Act::Pause { queue } => {
-            queue_control::set(db, queue.into(), Some(engine.clock().local_millis())).await?;
+            engine.pause(*queue, &by).await?;
             true
         }
         Act::Resume { queue } => {
-            queue_control::set(db, queue.into(), None).await?;
+            engine.resume(*queue, &by).await?;
             true
         }
     };

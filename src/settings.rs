@@ -31,6 +31,9 @@ pub struct Settings {
     /// Signs bearer tokens (HS256); comma-separated, the newest first.
     #[arg(long, env = "SLUICE_JWT_SECRET", global = true, hide_env_values = true)]
     jwt_secret: Option<SecretString>,
+    /// The public keys of an identity provider that signs bearer tokens: a file, or an `https://` address.
+    #[arg(long, env = "SLUICE_JWKS", global = true)]
+    jwks: Option<String>,
     /// What a token's `iss` must be.
     #[arg(long, env = "SLUICE_JWT_ISSUER", global = true)]
     jwt_issuer: Option<String>,
@@ -90,6 +93,15 @@ pub struct Settings {
     /// How long a shutdown waits for what is in hand, in seconds.
     #[arg(long, env = "SLUICE_GRACE_SECONDS", global = true, default_value = "25")]
     grace_seconds: u64,
+}
+
+/// Where the public keys of an identity provider are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwksAddress {
+    /// In a file, which is read again when it is changed.
+    File(PathBuf),
+    /// Behind an address.
+    Url(Url),
 }
 
 /// A setting is missing or cannot be used.
@@ -201,21 +213,56 @@ impl Settings {
         })
     }
 
-    /// What bearer tokens are signed with, the newest first.
+    /// What bearer tokens are signed with, the newest first. Where an identity provider signs them, no secret
+    /// that everybody knows does.
     pub fn jwt_secrets(&self) -> Result<Vec<SecretString>, SettingsError> {
+        let given = self.jwt_secret.as_ref().map(|list| list.expose_secret().trim());
+        if given.is_none_or(str::is_empty) && self.jwks()?.is_some() {
+            return Ok(Vec::new());
+        }
         let list =
             self.secret("SLUICE_JWT_SECRET", self.jwt_secret.as_ref(), DEVELOPMENT_SECRET)?;
         Ok(split(&list))
     }
 
-    /// What a token's `iss` must be. Set to nothing is not set.
-    pub fn jwt_issuer(&self) -> Option<String> {
-        self.jwt_issuer.clone().filter(|issuer| !issuer.is_empty())
+    /// Where the public keys of an identity provider are, if one signs bearer tokens.
+    pub fn jwks(&self) -> Result<Option<JwksAddress>, SettingsError> {
+        let Some(given) = set(&self.jwks) else { return Ok(None) };
+        let unusable = |why: String| SettingsError::Unusable { variable: "SLUICE_JWKS", why };
+        if !given.contains("://") {
+            return Ok(Some(JwksAddress::File(given.into())));
+        }
+        let url: Url = given.parse().map_err(|error| unusable(format!("{given:?}: {error}")))?;
+        match url.scheme() {
+            "https" => Ok(Some(JwksAddress::Url(url))),
+            // Whoever can change what is read decides whose tokens are good.
+            "http" if self.is_live() => Err(unusable("a live key needs https://".to_owned())),
+            "http" => Ok(Some(JwksAddress::Url(url))),
+            _ => Err(unusable(format!("{given:?} is neither a file nor an https:// address"))),
+        }
     }
 
-    /// What a token's `aud` must hold. Set to nothing is not set.
-    pub fn jwt_audience(&self) -> Option<String> {
-        self.jwt_audience.clone().filter(|audience| !audience.is_empty())
+    /// What a token's `iss` must be. Real money needs one.
+    pub fn jwt_issuer(&self) -> Result<Option<String>, SettingsError> {
+        self.required_when_live("SLUICE_JWT_ISSUER", &self.jwt_issuer)
+    }
+
+    /// What a token's `aud` must hold. Real money needs one.
+    pub fn jwt_audience(&self) -> Result<Option<String>, SettingsError> {
+        self.required_when_live("SLUICE_JWT_AUDIENCE", &self.jwt_audience)
+    }
+
+    fn required_when_live(
+        &self,
+        variable: &'static str,
+        given: &Option<String>,
+    ) -> Result<Option<String>, SettingsError> {
+        let why =
+            "with a live Stripe key, only tokens of one issuer and for one audience are accepted";
+        match set(given) {
+            None if self.is_live() => Err(SettingsError::Missing { variable, why }),
+            given => Ok(given),
+        }
     }
 
     /// What the platform's webhooks are signed with.
@@ -261,8 +308,11 @@ impl Settings {
             ("STRIPE_WEBHOOK_SECRETS", &self.webhook_secrets),
             ("STRIPE_CONNECT_WEBHOOK_SECRETS", &self.connect_webhook_secrets),
         ];
-        let unset = given.into_iter().filter(|(_, value)| value.as_ref().is_none_or(is_blank));
-        unset.map(|(name, _)| name).collect()
+        let instead = |name| name == "SLUICE_JWT_SECRET" && set(&self.jwks).is_some();
+        let missing = given.into_iter().filter(|(name, value)| {
+            value.as_ref().is_none_or(is_blank) && !instead(*name)
+        });
+        missing.map(|(name, _)| name).collect()
     }
 
     /// Where mails go.
@@ -308,6 +358,7 @@ impl Settings {
             public_url: None,
             secret: None,
             jwt_secret: None,
+            jwks: None,
             jwt_issuer: None,
             jwt_audience: None,
             stripe_secret_key: None,
@@ -327,6 +378,11 @@ impl Settings {
 /// Set to nothing, or to nothing but commas, is not set.
 fn is_blank(list: &SecretString) -> bool {
     split(list).is_empty()
+}
+
+/// Set to nothing is not set.
+fn set(value: &Option<String>) -> Option<String> {
+    value.clone().filter(|value| !value.trim().is_empty())
 }
 
 fn split(list: &SecretString) -> Vec<SecretString> {

@@ -38,8 +38,9 @@ pub fn mint(
 ) -> Result<secrecy::SecretString, Fatal> {
     let jwt = api::JwtConfig {
         secrets: settings.jwt_secrets()?,
-        issuer: settings.jwt_issuer(),
-        audience: settings.jwt_audience(),
+        jwks: None,
+        issuer: settings.jwt_issuer()?,
+        audience: settings.jwt_audience()?,
     };
     let now = entities::statement::Clock::default().local_millis() / 1_000;
     let expires_at = now.saturating_add_unsigned(seconds);

@@ -85,6 +85,14 @@ impl Statuses for IsDone {
     const STATUSES: &'static [(u16, &'static str)] = &[(200, "Done.")];
 }
 
+/// 201, or 200 when what was asked for was there.
+pub struct IsCreatedOrDone;
+
+impl Statuses for IsCreatedOrDone {
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(200, "It was there, and is so now."), (201, "Created; `Location` says where.")];
+}
+
 /// 200, or 202 when it takes longer than a request should.
 pub struct IsDoneOrAccepted;
 
@@ -113,6 +121,8 @@ pub struct Reply<S, T>(pub Answer<T>, PhantomData<S>);
 pub type Shown<T> = Reply<IsShown, T>;
 /// The answer to a request that makes something.
 pub type Created<T> = Reply<IsCreated, T>;
+/// The answer to a request that makes something, or changes it if it is there.
+pub type CreatedOrDone<T> = Reply<IsCreatedOrDone, T>;
 /// The answer to a request that changes something.
 pub type Done<T> = Reply<IsDone, T>;
 /// The answer to a request that may take longer.

@@ -26,12 +26,13 @@ use crate::{
     body::{Given, Issues},
     codes::Code,
     config::App,
-    handle::owned,
+    handle::permitted,
     heard::{Heard, until_heard},
     idempotency::{Begun, Ticket, Write, Writer},
     moment::{maybe_moment, moment},
     origin::destination,
     plan::PlanName,
+    permission::Permission,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -108,7 +109,7 @@ impl Billing {
         body: Given<SubscribeWish>,
     ) -> Result<DoneOrAccepted<BillingLink>, Refused<OpenBillingCheckout>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &body.handle).await?;
+        let handle = permitted(app, &caller.0, &body.handle, Permission::BillingWrite).await?;
         let wish = subscribe(app, &handle, &body)?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "openBillingCheckout", &[&handle.name], &body)?;
@@ -141,7 +142,7 @@ impl Billing {
         body: Given<PortalWish>,
     ) -> Result<DoneOrAccepted<BillingLink>, Refused<OpenBillingPortal>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &body.handle).await?;
+        let handle = permitted(app, &caller.0, &body.handle, Permission::BillingWrite).await?;
         let mut issues = Issues::new();
         let return_url = url(app, &handle, &mut issues, "returnUrl", body.return_url.as_deref());
         issues.settle()?;

@@ -19,9 +19,10 @@ use crate::{
     billing::run_of,
     config::App,
     daily_limit::next_midnight,
-    handle::owned,
+    handle::permitted,
     moment::{maybe_moment, moment},
     plan::{PlanFeature, PlanName, UPGRADE, in_force},
+    permission::Permission,
     problem::{Refused, refusals},
     tag::Tag,
 };
@@ -216,7 +217,7 @@ impl BillingSummaries {
         handle: Query<String>,
     ) -> Result<Shown<BillingSummary>, Refused<GetBillingSummary>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::BillingRead).await?;
         let (db, now) = (app.engine.database().read(), app.now());
         let row = plan_subscription::of_handle(db, handle.id).await?;
         let row = row.as_ref();

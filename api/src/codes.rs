@@ -49,16 +49,18 @@ codes! {
     CodeWrong, "code_wrong", BAD_REQUEST, "The sign-in code is wrong",
         "Type the six digits of the newest mail. After five wrong codes the link is used up: ask for a new one.";
     Unauthorized, "unauthorized", UNAUTHORIZED, "A bearer token is needed",
-        "Send `Authorization: Bearer <JWT>` with a token of the owner of the handle.";
+        "Send `Authorization: Bearer` with a JWT of a member of the handle, or with an access token (`slc_…`).";
     TokenInvalid, "token_invalid", UNAUTHORIZED, "The bearer token is not accepted",
-        "Get a new token: it must be signed with a configured key (HS256), carry `sub` and `exp`, and fit the \
-         configured issuer and audience.";
+        "Get a new token: a JWT must be signed with a configured key (HS256 with a shared secret; RS256, ES256 or \
+         EdDSA with a key of the JWKS), carry `sub` and `exp`, and fit the configured issuer and audience. An \
+         access token must be whole, and not revoked.";
     TokenExpired, "token_expired", UNAUTHORIZED, "The bearer token has expired",
         "Get a new token.";
     NotSignedIn, "not_signed_in", UNAUTHORIZED, "The visitor is not signed in",
         "Sign in with a magic link; the session cookie lasts 30 days.";
     Forbidden, "forbidden", FORBIDDEN, "The caller may not do this",
-        "Use a token of the owner of the handle.";
+        "Use a token of somebody whose role on the handle permits it, or an access token with the scope that \
+         `detail` names: see \"Who may do what\" in the documentation.";
     FeatureLocked, "feature_locked", FORBIDDEN, "The handle's plan does not include this",
         "`upgrade` names the feature, the smallest plan that has it, and where the owner of the handle subscribes \
          to it. What was sold before stays readable for those who paid.";
@@ -73,7 +75,11 @@ codes! {
     UnknownCheckout, "unknown_checkout", NOT_FOUND, "There is no such checkout",
         "Visitors see their own checkouts only: sign in as the visitor who asked for it.";
     UnknownRun, "unknown_run", NOT_FOUND, "There is no such run",
-        "Runs are shown to the owner of their handle and to platform operators.";
+        "Runs are shown to the members of their handle and to platform operators.";
+    UnknownMember, "unknown_member", NOT_FOUND, "The handle has no such member",
+        "Check the subject: it is the `sub` of the member's tokens, percent-encoded.";
+    UnknownToken, "unknown_token", NOT_FOUND, "There is no such access token",
+        "Look at the list of your tokens: the id starts with `tok_`.";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "The address does not know this method",
         "Check the method against the documentation at `/docs`.";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request's body did not arrive in time",
@@ -82,6 +88,8 @@ codes! {
         "Choose another handle.";
     SlugTaken, "slug_taken", CONFLICT, "The handle has a page of this slug",
         "Choose another slug, or change the page that is there.";
+    LastOwner, "last_owner", CONFLICT, "A handle keeps an owner",
+        "Make somebody else an owner first.";
     VersionConflict, "version_conflict", CONFLICT, "The page was changed meanwhile",
         "Read the page again and repeat the change on its newest version.";
     ConnectNotReady, "connect_not_ready", CONFLICT, "The creator cannot take payments yet",

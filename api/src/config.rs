@@ -9,7 +9,9 @@ use secrecy::SecretString;
 use url::Url;
 use workflows::{keyed_hash::Keys, plan::Plans};
 
-use crate::{auth::TokenReader, problem::Problem, signature::Signers, throttle::Throttles};
+use crate::{
+    jwks::KeySource, jwt::TokenReader, problem::Problem, signature::Signers, throttle::Throttles,
+};
 
 /// What the application is told.
 pub struct ApiConfig {
@@ -51,6 +53,8 @@ impl ApiConfig {
 pub struct JwtConfig {
     /// Shared secrets (HS256), the newest first: it signs, all are accepted.
     pub secrets: Vec<SecretString>,
+    /// Where the public keys of an identity provider come from (RS256, ES256, EdDSA), if there is one.
+    pub jwks: Option<Arc<dyn KeySource>>,
     /// What `iss` must be, if anything.
     pub issuer: Option<String>,
     /// What `aud` must hold, if anything.

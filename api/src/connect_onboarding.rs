@@ -26,6 +26,7 @@ use workflows::{
 
 use crate::{
     answer::{Answer, DoneOrAccepted, Replayed},
+    audit_log::Author,
     auth::Caller,
     blocker::status_of,
     body::{Issues, MaybeGiven},
@@ -33,10 +34,11 @@ use crate::{
     config::App,
     connect_return,
     connect_status::ConnectState,
-    handle::owned,
+    handle::permitted,
     idempotency::{Begun, Ticket, Write, Writer},
     moment::{maybe_moment, moment},
     origin::destination,
+    permission::Permission,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -102,7 +104,7 @@ impl OnboardingRoutes {
         body: MaybeGiven<OnboardingWish>,
     ) -> Result<DoneOrAccepted<Onboarding>, Refused<StartOnboarding>> {
         let (app, MaybeGiven(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::ConnectWrite).await?;
         let urls = urls(app, &handle, &body)?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "startOnboarding", &[&handle.name], &body)?;
@@ -110,6 +112,8 @@ impl OnboardingRoutes {
             Begun::Answered(answer) => return Ok(with_link(app, &handle, answer).await?.into()),
             Begun::Write(write) => write,
         };
+        let author = Author::of(request, &caller.0);
+        author.note(app, &write, "connect.onboard", Some(&handle), &handle.name).await?;
         let wish = Onboard { handle: HandleId(handle.id), country: body.country, urls };
         Ok(carry_out(app, &handle, write, wish).await?.into())
     }

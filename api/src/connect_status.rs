@@ -17,8 +17,9 @@ use crate::{
     blocker::{self, Blocker},
     config::App,
     connect_onboarding::run_of,
-    handle::owned,
+    handle::permitted,
     moment::{maybe_moment, moment},
+    permission::Permission,
     problem::{Refused, refusals},
     tag::Tag,
 };
@@ -191,7 +192,7 @@ impl ConnectStatuses {
         handle: Path<String>,
     ) -> Result<Shown<ConnectView>, Refused<GetConnectStatus>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::ConnectRead).await?;
         let db = app.engine.database().read();
         let account = connect_account::of_handle(db, handle.id).await?;
         let past = connect_account_past::of_handle(db, handle.id).await?;

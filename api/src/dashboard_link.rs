@@ -19,7 +19,8 @@ use crate::{
     blocker,
     codes::Code,
     config::App,
-    handle::owned,
+    handle::permitted,
+    permission::Permission,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -59,7 +60,7 @@ impl DashboardLinks {
         handle: Path<String>,
     ) -> Result<DoneOrAccepted<DashboardLink>, Refused<CreateDashboardLink>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::ConnectWrite).await?;
         expect_onboarded(app, &handle).await?;
         let id = HandleId(handle.id);
         let wish = Wish { handle: id, link: LoginLinkId(Uuid::now_v7()) };

@@ -7,22 +7,11 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Htm
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    billing::Billing,
-    billing_summary::BillingSummaries,
-    checkout::Checkouts,
-    codes::Code,
-    connect::{self, Connect},
-    earnings::EarningsRoutes,
-    handle::Handles,
-    manual_plan::ManualPlans,
-    page::Pages,
-    page_publish::Publishing,
-    public_page::PublicPages,
-    run::Runs,
-    service::Service,
-    sign_in::SignIns,
-    visitor::Visitors,
-    webhook::Webhooks,
+    audit_log::AuditLog, billing::Billing, billing_summary::BillingSummaries, checkout::Checkouts,
+    codes::Code, connect::{self, Connect}, earnings::EarningsRoutes, handle::Handles,
+    manual_plan::ManualPlans, member::Members, page::Pages, page_publish::Publishing,
+    public_page::PublicPages, run::Runs, service::Service, sign_in::SignIns, token::Tokens,
+    visitor::Visitors, webhook::Webhooks,
 };
 
 /// Where the page of problems is.
@@ -41,8 +30,14 @@ prefixed and sort by time. Every error is `application/problem+json` with a stab
 [the page of problems](/docs/errors) says what to do about each. Every answer carries `x-request-id`. Writes \
 take `Idempotency-Key`.";
 
+/// Which role may call which route: a test walks every route, and writes what it finds.
+const ACCESS: &str = include_str!("../../openapi/access.md");
+
 type Everything = (
     Handles,
+    Members,
+    Tokens,
+    AuditLog,
     Connect,
     Pages,
     Publishing,
@@ -64,6 +59,9 @@ pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         Handles,
         connect::ROUTES,
+        Members,
+        Tokens,
+        AuditLog,
         Pages,
         Publishing,
         EarningsRoutes,
@@ -79,7 +77,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
         Service,
     );
     OpenApiService::new(everything, "Sluice", env!("CARGO_PKG_VERSION"))
-        .description(DESCRIPTION)
+        .description(format!("{DESCRIPTION}\n\n{}", ACCESS.trim_end()))
         .server("/")
 }
 

@@ -19,8 +19,9 @@ use crate::{
     answer::Shown,
     auth::Caller,
     config::App,
-    handle::owned,
+    handle::permitted,
     moment::moment,
+    permission::Permission,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -125,7 +126,7 @@ impl EarningsRoutes {
         let app = App::of(request)?;
         let asked = currency.0.as_deref().map(Currency::parse).transpose();
         let asked = asked.map_err(|error| Problem::field("currency", error.to_string()))?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::EarningsRead).await?;
         let (db, now) = (app.engine.database().read(), app.now());
         // Asked first: what is posted between the two reads is then at worst said to be missing.
         let waiting = rollup_queue::is_waiting(db, handle.id).await?;

@@ -1,6 +1,9 @@
 //! Handles: what a creator is known by.
 
-use entities::handle::{self, Handle};
+use entities::{
+    handle::{self, Handle},
+    member::{self, Member},
+};
 use poem::Request;
 use poem_openapi::{
     Object, OpenApi,
@@ -9,16 +12,19 @@ use poem_openapi::{
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use uuid::Uuid;
 use workflows::id::HandleId;
 
 use crate::{
     answer::{Answer, Created, Shown},
-    auth::{Caller, Principal},
+    auth::Caller,
     body::{Given, Issues},
     codes::Code,
     config::App,
     idempotency::{Begun, Ticket, Writer},
     moment::moment,
+    permission::{Permission, Role},
+    principal::Principal,
     problem::{Problem, Refused, refusals},
     slug::{check_handle, check_line},
     tag::Tag,
@@ -65,13 +71,35 @@ impl HandleView {
     }
 }
 
-/// The only door to what belongs to a handle: its name, and somebody who owns it.
-pub async fn owned(app: &App, caller: &Principal, name: &str) -> Result<Handle, Problem> {
-    let handle = named(app.engine.database().read(), name).await?;
-    match handle.owner == caller.subject {
-        true => Ok(handle),
-        false => Err(Problem::new(Code::Forbidden, format!("{name} is another's handle"))),
+/// The only door to what belongs to a handle: its name, and a member whose role, and token, permit it.
+pub async fn permitted(
+    app: &App,
+    caller: &Principal,
+    name: &str,
+    permission: Permission,
+) -> Result<Handle, Problem> {
+    let db = app.engine.database().read();
+    let handle = named(db, name).await?;
+    caller.expect_scope_on(permission, name)?;
+    match role(db, handle.id, caller).await? {
+        Some(role) if permission.roles().contains(&role) => Ok(handle),
+        Some(role) => {
+            let (role, permission) = (role.name(), permission.name());
+            let detail = format!("{permission} is not for the role {role} on {name}");
+            Err(Problem::new(Code::Forbidden, detail))
+        }
+        None => Err(Problem::new(Code::Forbidden, format!("{name} is another's handle"))),
     }
+}
+
+/// What somebody is on a handle, if anything.
+pub async fn role(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    caller: &Principal,
+) -> Result<Option<Role>, Problem> {
+    let member = member::find(db, handle, &caller.subject).await?;
+    Ok(member.and_then(|member| Role::of(&member.role)))
 }
 
 /// A handle by its name, for what everybody may see.
@@ -82,7 +110,7 @@ pub async fn named(db: &impl ConnectionTrait, name: &str) -> Result<Handle, Prob
     handle::find_by_name(db, name).await?.ok_or_else(unknown)
 }
 
-refusals!(CreateHandle: Unauthorized, TokenInvalid, TokenExpired, HandleTaken, TooLarge,
+refusals!(CreateHandle: Unauthorized, TokenInvalid, TokenExpired, Forbidden, HandleTaken, TooLarge,
     UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(GetHandle: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle);
 
@@ -105,6 +133,7 @@ impl Handles {
         body: Given<NewHandle>,
     ) -> Result<Created<HandleView>, Refused<CreateHandle>> {
         let (app, Given(body)) = (App::of(request)?, body);
+        caller.0.expect_scope_anywhere(Permission::HandlesWrite)?;
         let subject = &caller.0.subject;
         let display_name = check(&body)?;
         let ticket = Ticket::new(Writer::Subject(subject), key.0, "createHandle", &[], &body)?;
@@ -125,6 +154,14 @@ impl Handles {
                 .blaming("handle", "is taken")
                 .into());
         }
+        let owner = Member {
+            handle_id: handle.id,
+            subject: subject.clone(),
+            role: Role::Owner.name().to_owned(),
+            added_by: subject.clone(),
+            created_at: handle.created_at,
+        };
+        member::set(&write.transaction, &owner).await?;
         let location = format!("/v2/handles/{}", handle.name);
         let answer = Answer::created(location, HandleView::of(&handle));
         Ok(write.finish(app, answer, Default::default()).await?.into())
@@ -139,7 +176,8 @@ impl Handles {
         /// The handle, as it stands in addresses.
         handle: Path<String>,
     ) -> Result<Shown<HandleView>, Refused<GetHandle>> {
-        let handle = owned(App::of(request)?, &caller.0, &handle.0).await?;
+        let handle =
+            permitted(App::of(request)?, &caller.0, &handle.0, Permission::HandlesRead).await?;
         Ok(Shown::of(HandleView::of(&handle)))
     }
 }

@@ -7,8 +7,10 @@
 //! Reading order: [`app()`] (what is put together), `handle` (a plain command), `checkout` (one that waits),
 //! `idempotency` (how a repeated command gives the first answer), `problem` (how errors are drawn).
 
+mod access_token;
 mod answer;
 mod app;
+mod audit_log;
 mod auth;
 mod billing;
 mod billing_summary;
@@ -30,13 +32,19 @@ mod handle;
 mod heard;
 mod html;
 mod idempotency;
+mod jwks;
+mod jwt;
+mod list;
 mod magic_link;
 mod manual_plan;
+mod member;
 mod moment;
 mod origin;
 mod page;
 mod page_publish;
 mod page_terms;
+mod permission;
+mod principal;
 mod plan;
 mod problem;
 mod public_page;
@@ -47,11 +55,14 @@ mod signature;
 mod slug;
 mod tag;
 mod throttle;
+mod token;
 mod visitor;
 mod webhook;
 
 pub use app::app;
-pub use auth::{MintError, mint_token};
 pub use codes::Code;
 pub use config::{ApiConfig, JwtConfig, Readiness, SignInLimits};
 pub use docs::openapi_yaml;
+pub use jwks::{KeySetError, KeySource, check_key_set};
+pub use jwt::{MintError, mint_token};
+pub use permission::{Permission, Role};

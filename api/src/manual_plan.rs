@@ -112,10 +112,7 @@ impl ManualPlans {
         body: Given<ManualPlanWish>,
     ) -> Result<DoneOrAccepted<ManualPlan>, Refused<SetManualPlan>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        if !caller.0.is_admin() {
-            let detail = "plans are set by hand by the platform's administrators";
-            return Err(Problem::new(Code::Forbidden, detail).into());
-        }
+        caller.0.expect_admin()?;
         let mut issues = Issues::new();
         let reason = issues.take("reason", check_line(&body.reason, LONGEST_REASON));
         issues.settle()?;

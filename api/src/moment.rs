@@ -1,6 +1,7 @@
 //! Moments, as the API writes them: RFC 3339 in UTC.
 
-use time::OffsetDateTime;
+use serde::{Deserialize, Deserializer, de::Error};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A moment given in milliseconds since the epoch.
 pub fn moment(millis: i64) -> OffsetDateTime {
@@ -12,4 +13,11 @@ pub fn moment(millis: i64) -> OffsetDateTime {
 /// The same for a moment that may not be there.
 pub fn maybe_moment(millis: Option<i64>) -> Option<OffsetDateTime> {
     millis.map(moment)
+}
+
+/// Reads a moment that may be left out of a body.
+pub fn read<'de, D: Deserializer<'de>>(json: D) -> Result<Option<OffsetDateTime>, D::Error> {
+    let text = Option::<String>::deserialize(json)?;
+    let moment = text.map(|text| OffsetDateTime::parse(&text, &Rfc3339)).transpose();
+    moment.map_err(|_| D::Error::custom("is no moment as RFC 3339 writes it"))
 }

@@ -25,18 +25,17 @@ use crate::{
     body::Given,
     codes::Code,
     config::App,
-    handle::owned,
+    handle::permitted,
     idempotency::{Begun, Ticket, Writer},
+    list,
     moment::{maybe_moment, moment},
     page_publish,
     page_terms::{self, PageChange},
+    permission::Permission,
     plan::expect_feature,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
-
-/// How many pages a list holds, unless asked otherwise, and at most.
-const PER_LIST: (u32, u32) = (20, 100);
 
 /// What it takes to read a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Deserialize)]
@@ -260,7 +259,7 @@ impl Pages {
         body: Given<NewPage>,
     ) -> Result<Created<PageView>, Refused<CreatePage>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesWrite).await?;
         let draft = page_terms::draft(&body)?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "createPage", &[&handle.name], &body)?;
@@ -302,23 +301,18 @@ impl Pages {
         cursor: Query<Option<String>>,
     ) -> Result<Shown<PageList>, Refused<ReadPage>> {
         let app = App::of(request)?;
-        let limit = limit.0.unwrap_or(PER_LIST.0);
-        if !(1..=PER_LIST.1).contains(&limit) {
-            return Err(Problem::field("limit", format!("must be 1 to {}", PER_LIST.1)).into());
-        }
+        let limit = list::limit(limit.0)?;
         let after = match cursor.0.as_deref().map(str::parse::<PageId>) {
             None => Uuid::nil(),
             Some(Ok(PageId(id))) => id,
-            Some(Err(_)) => return Err(Problem::field("cursor", "is not a nextCursor").into()),
+            Some(Err(_)) => return Err(list::no_cursor().into()),
         };
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesRead).await?;
         let db = app.engine.database().read();
-        let mut pages = page::list(db, handle.id, after, u64::from(limit) + 1).await?;
-        let more = pages.len() > limit as usize;
-        pages.truncate(limit as usize);
-        let last = pages.last().filter(|_| more);
+        let pages = page::list(db, handle.id, after, limit + 1).await?;
+        let (pages, next_cursor) = list::cut(pages, limit, |page| PageId(page.id).to_string());
         Ok(Shown::of(PageList {
-            next_cursor: last.map(|page| PageId(page.id).to_string()),
+            next_cursor,
             data: pages.iter().map(|page| PageView::of(&handle.name, page)).collect(),
         }))
     }
@@ -336,7 +330,7 @@ impl Pages {
         page_slug: Path<String>,
     ) -> Result<Shown<PageView>, Refused<ReadPage>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesRead).await?;
         let page = of_handle(app, &handle, &page_slug.0).await?;
         Ok(Shown::of(PageView::of(&handle.name, &page)))
     }
@@ -370,7 +364,7 @@ impl Pages {
         body: Given<PageChange>,
     ) -> Result<Done<PageView>, Refused<ChangePage>> {
         let (app, Given(body)) = (App::of(request)?, body);
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesWrite).await?;
         let seen = page_terms::seen(if_match.0.as_deref(), body.version)?
             .ok_or_else(|| Problem::field("version", "is needed here or in If-Match"))?;
         let arguments = [handle.name.as_str(), &page_slug.0, &seen.to_string()];

@@ -24,16 +24,19 @@ use workflows::{
 
 use crate::{
     answer::{Answer, Done},
-    auth::{Caller, Principal},
+    audit_log::Author,
+    auth::Caller,
     blocker,
     body::MaybeGiven,
     codes::Code,
     config::App,
-    handle::owned,
+    handle::permitted,
     idempotency::{Begun, Ticket, Writer},
     page::{MarkerStatus, PageMode, PageStatus, PageView, of_handle},
     page_terms,
+    permission::Permission,
     plan::{expect_feature, plan_of},
+    principal::Principal,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -144,10 +147,10 @@ impl Publishing {
         body: MaybeGiven<PublishWish>,
     ) -> Result<Done<PageView>, Refused<PublishPage>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesWrite).await?;
         let seen = page_terms::seen(if_match.0.as_deref(), body.0.version)?;
         let wish = Wish { handle, slug: page_slug.0, seen, to: PageStatus::Published };
-        Ok(wish.carry_out(app, &caller.0, key.0).await?.into())
+        Ok(wish.carry_out(app, request, &caller.0, key.0).await?.into())
     }
 
     /// Take a page off sale
@@ -177,10 +180,10 @@ impl Publishing {
         body: MaybeGiven<PublishWish>,
     ) -> Result<Done<PageView>, Refused<PublishPage>> {
         let app = App::of(request)?;
-        let handle = owned(app, &caller.0, &handle.0).await?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::PagesWrite).await?;
         let seen = page_terms::seen(if_match.0.as_deref(), body.0.version)?;
         let wish = Wish { handle, slug: page_slug.0, seen, to: PageStatus::Unpublished };
-        Ok(wish.carry_out(app, &caller.0, key.0).await?.into())
+        Ok(wish.carry_out(app, request, &caller.0, key.0).await?.into())
     }
 }
 
@@ -196,6 +199,7 @@ impl Wish {
     async fn carry_out(
         self,
         app: &App,
+        request: &Request,
         caller: &Principal,
         key: Option<String>,
     ) -> Result<Answer<PageView>, Problem> {
@@ -219,7 +223,11 @@ impl Wish {
         }
         let saved = match self.is_so(&page)? {
             true => Saved { page, wake_up: WakeUp::default() },
-            false => save(app, &write.transaction, self.turn(page, app.now())).await?,
+            false => {
+                let author = Author::of(request, caller);
+                author.note(app, &write, self.action(), Some(&self.handle), &page.slug).await?;
+                save(app, &write.transaction, self.turn(page, app.now())).await?
+            }
         };
         let answer = Answer::done(PageView::of(name, &saved.page));
         write.finish(app, answer, saved.wake_up).await
@@ -233,6 +241,13 @@ impl Wish {
         let view = PageView::of(&self.handle.name, page);
         let told = view.marker_sync.is_some_and(|sync| sync.status != MarkerStatus::Failed);
         Ok(PageStatus::of(page) == self.to && told)
+    }
+
+    fn action(&self) -> &'static str {
+        match self.to {
+            PageStatus::Published => "page.publish",
+            PageStatus::Draft | PageStatus::Unpublished => "page.unpublish",
+        }
     }
 
     fn turn(&self, page: Page, now: i64) -> Page {

@@ -23,10 +23,13 @@ use workflows::{
 
 use crate::{
     answer::Shown,
-    auth::{Caller, Principal},
+    auth::Caller,
     codes::Code,
     config::App,
+    handle::role,
     moment::{maybe_moment, moment},
+    permission::Permission,
+    principal::Principal,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -169,9 +172,10 @@ impl HistoryLine {
     }
 }
 
-/// The only door to a run: the owner of its handle, or somebody of the platform's.
+/// The only door to a run: a member of its handle, or somebody of the platform's.
 async fn visible(app: &App, caller: &Principal, id: &str) -> Result<run::Run, Problem> {
     let unknown = || Problem::new(Code::UnknownRun, "there is no such run, or it is another's");
+    caller.expect_scope(Permission::RunsRead)?;
     let id: RunId = id.parse().map_err(|_| unknown())?;
     let db = app.engine.database().read();
     let run = run::find_any_handle(db, id.0).await?.ok_or_else(unknown)?;
@@ -179,9 +183,11 @@ async fn visible(app: &App, caller: &Principal, id: &str) -> Result<run::Run, Pr
         return Ok(run);
     }
     let handle = handle::find(db, run.handle_id.ok_or_else(unknown)?).await?;
-    match handle.is_some_and(|handle| handle.owner == caller.subject) {
-        true => Ok(run),
-        false => Err(unknown()),
+    let handle = handle.ok_or_else(unknown)?;
+    caller.expect_scope_on(Permission::RunsRead, &handle.name).map_err(|_| unknown())?;
+    match role(db, handle.id, caller).await? {
+        Some(role) if Permission::RunsRead.roles().contains(&role) => Ok(run),
+        _ => Err(unknown()),
     }
 }
 
@@ -193,7 +199,7 @@ enum Timeline {
     Live(EventStream<BoxStream<'static, HistoryLine>>),
 }
 
-refusals!(ReadRun: Unauthorized, TokenInvalid, TokenExpired, UnknownRun);
+refusals!(ReadRun: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownRun);
 
 /// Runs.
 pub struct Runs;

@@ -7,6 +7,8 @@ use poem_openapi::Tags;
 pub enum Tag {
     /// Creators' handles.
     Handles,
+    /// Who may do what: members, access tokens, and what they did.
+    Access,
     /// How a creator comes to be able to take payments: Stripe Connect.
     Connect,
     /// What is read, and what is sold.

@@ -35,6 +35,7 @@ pub use check::{Finding, Invariant};
 pub use drain::BATCH;
 pub use error::{EngineError, is_passing};
 pub use machine::{Machine, Registry};
+pub use operate::By;
 pub use perform::{LEASE, PERFORM_DEADLINE, Perform, Slots, Task, Trouble};
 pub use replay::{Difference, Replayed};
 pub use retention::Retained;

@@ -14,7 +14,7 @@ pub struct Handle {
     pub name: String,
     /// As people read it.
     pub display_name: String,
-    /// The `sub` of the token that owns it.
+    /// The `sub` of the token that made it. Who may act on it is said by [`member`](crate::member).
     pub owner: String,
     /// When it was made.
     pub created_at: i64,

@@ -423,16 +423,28 @@ pub async fn is_due(db: &impl ConnectionTrait, clock: &Clock) -> Result<bool, Db
     Ok(db.query_one_raw(statement).await?.is_some())
 }
 
-/// Takes up a dead message again. Returns whether there was one: a webhook that could not be understood has no
-/// run to go to, and stays until a person has looked it up at Stripe.
-pub async fn retry_dead(db: &impl ConnectionTrait, clock: &Clock, seq: i64) -> Result<bool, DbErr> {
+/// A dead message that was taken up again.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct Retried {
+    /// Whose handle it is about, if a handle's.
+    pub handle_id: Option<Uuid>,
+}
+
+/// Takes up a dead message again, if there is one: a webhook that could not be understood has no run to go to,
+/// and stays until a person has looked it up at Stripe.
+pub async fn retry_dead(
+    db: &impl ConnectionTrait,
+    clock: &Clock,
+    seq: i64,
+) -> Result<Option<Retried>, DbErr> {
     let dialect = Dialect::of(db);
     let now = dialect.now("$1");
     let sql = format!(
         "UPDATE inbox SET status = 'PENDING', attempt = 0, due_at = {now} \
-         WHERE seq = $2 AND status = 'DEAD' AND (run_id IS NOT NULL OR stripe_object IS NOT NULL)"
+         WHERE seq = $2 AND status = 'DEAD' AND (run_id IS NOT NULL OR stripe_object IS NOT NULL) \
+         RETURNING handle_id"
     );
-    Ok(execute(db, &sql, vec![clock.bind(dialect), seq.into()]).await? == 1)
+    query_one(db, &sql, vec![clock.bind(dialect), seq.into()]).await
 }
 
 /// Deletes finished messages older than so many milliseconds with their raw bodies, a chunk at a time, and

@@ -6,6 +6,7 @@
 //! Tables on the engine's path are written with a few multi-row statements of fixed text ([`rows`]); the
 //! others are plain sea-orm entities.
 
+pub mod access_token;
 pub mod audit_log;
 pub mod checkout;
 pub mod connect_account;
@@ -23,6 +24,7 @@ pub mod inbox;
 pub mod ledger;
 pub mod login_link;
 pub mod magic_link;
+pub mod member;
 mod no_delay;
 pub mod node;
 pub mod operator_case;

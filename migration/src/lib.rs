@@ -21,6 +21,7 @@ mod m20261120_000008_create_operation;
 mod m20261121_000009_create_audit_log;
 mod m20261121_000010_keep_past_connect_accounts;
 mod m20261121_000011_create_plan_subscription;
+mod m20261121_000012_create_member_and_access_token;
 mod m20261121_000014_index_pages_of_handle;
 
 /// All steps, in order.
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_create_audit_log::Migration),
             Box::new(m20261121_000010_keep_past_connect_accounts::Migration),
             Box::new(m20261121_000011_create_plan_subscription::Migration),
+            Box::new(m20261121_000012_create_member_and_access_token::Migration),
             Box::new(m20261121_000014_index_pages_of_handle::Migration),
         ]
     }

@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use entities::{Database, audit_log, database::PoolSize};
 use sea_orm::ConnectionTrait;
 use serde_json::Value;
 use uuid::Uuid;
@@ -149,13 +150,28 @@ async fn what_is_missing_is_named() {
     refuses_naming(&live, &["serve"], &["SLUICE_SECRET", "is not set"]).await;
     let secret = with(&live, "SLUICE_SECRET", Some("a-secret"));
     refuses_naming(&secret, &["api"], &["SLUICE_JWT_SECRET", "is not set"]).await;
+    // Real money: tokens of one issuer, for one audience.
+    let signed = with(&secret, "SLUICE_JWT_SECRET", Some("another-secret"));
+    for command in ["api", "serve"] {
+        refuses_naming(&signed, &[command], &["SLUICE_JWT_ISSUER", "is not set"]).await;
+        let issued = with(&signed, "SLUICE_JWT_ISSUER", Some("https://id.example"));
+        refuses_naming(&issued, &[command], &["SLUICE_JWT_AUDIENCE", "is not set"]).await;
+        let http = with(&secret, "SLUICE_JWKS", Some("http://id.example/jwks.json"));
+        refuses_naming(&http, &[command], &["SLUICE_JWKS", "https://"]).await;
+    }
 }
 
 #[tokio::test]
 async fn what_cannot_be_used_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let environment = migrated(directory.path());
+    let no_keys = directory.path().join("no-keys.json");
+    std::fs::write(&no_keys, r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
+    let no_keys = no_keys.display().to_string();
     let unusable: &[(&str, &str, &[&str])] = &[
+        ("SLUICE_JWKS", "/nowhere/keys.json", &["api", "serve"]),
+        ("SLUICE_JWKS", &no_keys, &["api", "serve"]),
+        ("SLUICE_JWKS", "ftp://id.example/keys", &["api", "serve"]),
         ("SLUICE_PLATFORM_FEE_BPS", "10000", &["api", "serve"]),
         ("SLUICE_PLATFORM_FEE_BPS", "5%", &["api", "serve"]),
         ("SLUICE_PLANS", "PRO", &["api", "worker", "serve"]),
@@ -177,6 +193,37 @@ async fn what_cannot_be_used_is_named() {
             refuses_naming(&environment, &[command], &[variable]).await;
         }
     }
+}
+
+#[tokio::test]
+async fn what_an_operator_does_is_in_the_audit_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = with(&migrated(directory.path()), "USER", Some("olga"));
+    let acts: &[&[&str]] = &[
+        &["operate", "pause", "mail", "--reason", "the mail server is down"],
+        &["operate", "--reason", " ", "resume", "mail"],
+    ];
+    for act in acts {
+        let done = run(&environment, act);
+        assert!(done.status.success(), "{}", said(&done));
+    }
+    // What there is not is not acted on, and not noted.
+    assert!(!run(&environment, &["operate", "retry-message", "7"]).status.success());
+    let url = format!("sqlite://{}", directory.path().join("data/sluice.db").display());
+    let database = Database::open(&url, PoolSize(2)).await.unwrap();
+    let log = audit_log::list_any_handle(database.read(), Uuid::max(), 10).await.unwrap();
+    let told = |entry: &audit_log::AuditEntry| {
+        let (actor, action) = (entry.actor.clone(), entry.action.clone());
+        (actor, action, entry.target.clone(), entry.reason.clone())
+    };
+    let line = |action: &str, reason: Option<&str>| {
+        let reason = reason.map(str::to_owned);
+        ("operator:olga".to_owned(), action.to_owned(), "mail".to_owned(), reason)
+    };
+    assert_eq!(
+        log.iter().map(told).collect::<Vec<_>>(),
+        [line("queue.resume", None), line("queue.pause", Some("the mail server is down")),]
+    );
 }
 
 #[tokio::test]

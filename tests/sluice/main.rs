@@ -8,6 +8,7 @@ mod process;
 mod servers;
 mod shop;
 mod truth;
+mod upgrade;
 
 mod arrows;
 mod bounded_redis;

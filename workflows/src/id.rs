@@ -82,6 +82,10 @@ id!(/// One run of a workflow.
     RunId, "run_");
 id!(/// One effect in the outbox.
     EffectId, "eff_");
+id!(/// One personal access token.
+    AccessTokenId, "tok_");
+id!(/// One entry of the audit log.
+    AuditEntryId, "aud_");
 
 impl RunId {
     /// The run of a workflow about a subject (a checkout, a handle, a page).

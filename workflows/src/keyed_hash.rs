@@ -41,6 +41,11 @@ impl Keys {
         self.0.iter().map(move |key| hex::encode(mac(key, purpose, token)))
     }
 
+    /// Whether a stored hash is this token's, under any key, in constant time.
+    pub fn is_hash_of(&self, purpose: &str, token: &str, stored: &str) -> bool {
+        self.hashes(purpose, token).any(|hash| hash.as_bytes().ct_eq(stored.as_bytes()).into())
+    }
+
     /// The token of a magic link: its id and a keyed hash of it. Computed when it is mailed and again when
     /// it is verified, and stored nowhere.
     pub fn magic_link_token(&self, link: MagicLinkId) -> String {
@@ -91,6 +96,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use uuid::Uuid;
+
+    #[test]
+    fn a_hash_is_its_tokens_alone() {
+        let (old, rotated) = (Keys::parse("old").unwrap(), Keys::parse("new, old").unwrap());
+        let stored = old.hash("access_token", "a token");
+        assert!(rotated.is_hash_of("access_token", "a token", &stored));
+        assert!(!rotated.is_hash_of("access_token", "another", &stored));
+        assert!(!rotated.is_hash_of("visitor_session", "a token", &stored));
+        assert!(!rotated.is_hash_of("access_token", "a token", ""));
+        assert!(!Keys::parse("new").unwrap().is_hash_of("access_token", "a token", &stored));
+    }
 
     #[test]
     fn tokens_survive_rotation_and_nothing_else() {

@@ -45,6 +45,7 @@ macro_rules! page {
     ($($json:tt)*) => { page(serde_json::json!($($json)*)) };
 }
 
+mod access;
 mod billing;
 mod creators;
 mod visitors;
@@ -79,7 +80,8 @@ const CONNECT_HOOK: &str = "/v2/public/stripe/connect-webhook";
 fn table() -> Vec<Row> {
     let creators = [creators::handles(), creators::connect(), creators::pages()];
     let others = [visitors::visitors(), visitors::public(), billing::billing()];
-    creators.into_iter().chain(others).flatten().collect()
+    let access = [access::members(), access::tokens()];
+    creators.into_iter().chain(others).chain(access).flatten().collect()
 }
 
 on_both! {

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access_token;
+mod audit_log;
 mod auth;
+mod authorization;
 mod bad_input;
 mod checkout_rules;
 mod client;
@@ -10,6 +13,8 @@ mod connect;
 mod connect_lost;
 mod document;
 mod idempotency;
+mod key_set;
+mod member;
 mod outage;
 mod page_version;
 mod plans;

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use api::{ApiConfig, JwtConfig, Readiness, SignInLimits};
+use api::{ApiConfig, JwtConfig, KeySource, Readiness, SignInLimits};
 use async_trait::async_trait;
 use engine::{Engine, Slots, Wakeups, Work, ingest::Ingest};
 use entities::{
@@ -51,6 +51,7 @@ pub struct Setup {
     pub limits: SignInLimits,
     pub issuer: Option<String>,
     pub audience: Option<String>,
+    pub jwks: Option<Arc<dyn KeySource>>,
     pub ready: Result<(), String>,
     pub public_url: &'static str,
     pub metrics_token: Option<&'static str>,
@@ -66,6 +67,7 @@ impl Default for Setup {
             limits: SignInLimits { per_address: many, per_client: many },
             issuer: None,
             audience: None,
+            jwks: None,
             ready: Ok(()),
             public_url: "http://localhost:8080",
             metrics_token: Some("metrics token"),
@@ -203,6 +205,8 @@ impl World {
             "connect_account",
             "plan_subscription",
             "daily_write",
+            "member",
+            "access_token",
             "audit_log",
         ];
         let counts: Vec<_> =
@@ -257,6 +261,20 @@ impl World {
     pub async fn summary(&self, handle: &str) -> Value {
         let path = format!("/v2/billing/summary?handle={handle}");
         self.get(path).bearer(token("alice")).send().await.expect(200)
+    }
+
+    /// Lets somebody in to a handle of alice's.
+    pub async fn member(&self, handle: &str, subject: &str, role: &str) {
+        let body = json!({"subject": subject, "role": role});
+        let path = format!("/v2/handles/{handle}/members");
+        self.post(path).bearer(token("alice")).json(body).send().await.expect(201);
+    }
+
+    /// An access token of somebody's with these scopes.
+    pub async fn access_token(&self, subject: &str, scopes: &[&str]) -> String {
+        let body = json!({"name": "a program", "scopes": scopes});
+        let made = self.post("/v2/tokens").bearer(token(subject)).json(body).send().await;
+        made.expect(201)["token"].as_str().unwrap().to_owned()
     }
 
     /// A handle of alice's that can take payments.
@@ -323,7 +341,12 @@ fn config(setup: Setup) -> ApiConfig {
             .priced(Plan::Pro, "price_pro"),
         livemode: false,
         keys: keys(),
-        jwt: JwtConfig { issuer: setup.issuer, audience: setup.audience, ..jwt() },
+        jwt: JwtConfig {
+            issuer: setup.issuer,
+            audience: setup.audience,
+            jwks: setup.jwks,
+            ..jwt()
+        },
         webhook_secrets: vec![SECRET.into(), "whsec_rotated".into()],
         connect_webhook_secrets: vec![CONNECT_SECRET.into()],
         return_origins: vec!["https://alice.example".parse().unwrap()],
@@ -341,7 +364,7 @@ pub fn keys() -> Keys {
 
 pub fn jwt() -> JwtConfig {
     let secrets = vec![JWT_SECRET.into(), "an older secret".into()];
-    JwtConfig { secrets, issuer: None, audience: None }
+    JwtConfig { secrets, jwks: None, issuer: None, audience: None }
 }
 
 pub fn in_an_hour() -> i64 {

@@ -1,6 +1,6 @@
 //! Failed tries: the same key again, a look-up, a new key, a person.
 
-use engine::Trouble;
+use engine::{By, Trouble};
 use workflows::{
     Timestamp,
     effect::{Failure, Queue},
@@ -18,6 +18,10 @@ fn passing() -> Trouble {
 
 fn replayed() -> Trouble {
     Trouble::Replayed { message: "Stripe answered 500".to_owned() }
+}
+
+fn olga() -> By {
+    By::new("olga")
 }
 
 /// Past every backoff.
@@ -124,8 +128,8 @@ on_both! {
         let effect = world.effects(id).await.remove(0);
         assert_eq!((effect.status.as_str(), effect.attempt), ("DEAD", 50));
         assert_eq!(world.perform(Queue::Stripe).await, 0);
-        assert!(world.engine.retry_effect(EffectId(effect.id)).await.unwrap());
-        assert!(!world.engine.retry_effect(EffectId(effect.id)).await.unwrap(), "it is not dead any more");
+        assert!(world.engine.retry_effect(EffectId(effect.id), &olga()).await.unwrap());
+        assert!(!world.engine.retry_effect(EffectId(effect.id), &olga()).await.unwrap(), "it is not dead any more");
         later(&world, 0).await;
         assert_eq!(world.state(id).await, "AwaitingPayment");
     }
@@ -137,8 +141,8 @@ on_both! {
             later(&world, 11 * Timestamp::MINUTE).await;
         }
         let effect = world.effects(id).await.remove(0);
-        assert!(world.engine.discard_effect(EffectId(effect.id)).await.unwrap());
-        assert!(!world.engine.discard_effect(EffectId(effect.id)).await.unwrap());
+        assert!(world.engine.discard_effect(EffectId(effect.id), &olga()).await.unwrap());
+        assert!(!world.engine.discard_effect(EffectId(effect.id), &olga()).await.unwrap());
         world.settle_down().await;
         assert_eq!(world.state(id).await, "Failed");
         world.check().await;
@@ -148,7 +152,7 @@ on_both! {
         let id = world.request().await;
         world.engine.drain().await.unwrap();
         let run = world.run(id).await;
-        assert!(world.engine.cancel(workflows::id::RunId(run.id), "r1").await.unwrap());
+        assert!(world.engine.cancel(workflows::id::RunId(run.id), "r1", &olga()).await.unwrap());
         world.settle_down().await;
         assert_eq!(world.state(id).await, "Cancelled");
         assert_eq!(world.run(id).await.status, "CANCELLED");

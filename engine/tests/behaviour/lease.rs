@@ -1,5 +1,6 @@
 //! Leases and their epochs.
 
+use engine::By;
 use entities::outbox::{self, Held, Lease};
 use workflows::effect::Queue;
 
@@ -72,10 +73,9 @@ on_both! {
     async fn a_paused_queue_waits(world: World) {
         world.request().await;
         world.engine.drain().await.unwrap();
-        let db = world.engine.database().write();
-        entities::queue_control::set(db, Queue::Stripe.into(), Some(1)).await.unwrap();
+        world.engine.pause(Queue::Stripe, &By::new("olga")).await.unwrap();
         assert_eq!(world.perform(Queue::Stripe).await, 0);
-        entities::queue_control::set(db, Queue::Stripe.into(), None).await.unwrap();
+        world.engine.resume(Queue::Stripe, &By::new("olga")).await.unwrap();
         assert_eq!(world.perform(Queue::Stripe).await, 1);
     }
 }

@@ -115,7 +115,7 @@ on_both! {
         let run = engine.find_run("fragile", well).await.unwrap().unwrap();
         assert_eq!(run.state, "1");
         // A person may try again.
-        assert!(engine.retry_message(dead.seq).await.unwrap());
+        assert!(engine.retry_message(dead.seq, &engine::By::new("olga")).await.unwrap());
         assert_eq!(row(1).await.unwrap().unwrap().status, "PENDING");
     }
 

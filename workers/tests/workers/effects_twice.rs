@@ -82,7 +82,13 @@ async fn told(world: &World, stripe: &dyn Perform, mail: &dyn Perform) -> Value 
         work_off(world, stripe, mail).await;
     }
     let run = world.engine.find_run("checkout", ids[2].0).await.unwrap().unwrap();
-    assert!(world.engine.cancel(workflows::id::RunId(run.id), "r1").await.unwrap());
+    assert!(
+        world
+            .engine
+            .cancel(workflows::id::RunId(run.id), "r1", &engine::By::new("olga"))
+            .await
+            .unwrap()
+    );
     work_off(world, stripe, mail).await;
     world.sim.pay(&session(ids[3]).await, "expired").await;
     let performer = world.sim.performer();
