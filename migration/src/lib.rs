@@ -19,6 +19,7 @@ mod m20261120_000006_create_connect_account;
 mod m20261120_000007_create_ledger_and_earnings;
 mod m20261120_000008_create_operation;
 mod m20261121_000009_create_audit_log;
+mod m20261121_000013_see_sessions_and_count_codes;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000007_create_ledger_and_earnings::Migration),
             Box::new(m20261120_000008_create_operation::Migration),
             Box::new(m20261121_000009_create_audit_log::Migration),
+            Box::new(m20261121_000013_see_sessions_and_count_codes::Migration),
         ]
     }
 }
