@@ -116,11 +116,7 @@ pub async fn delete_if_old(
 }
 
 /// Forgets keys first seen before a moment, so many at most.
-pub async fn delete_old(
-    db: &impl ConnectionTrait,
-    before: i64,
-    chunk: u64,
-) -> Result<u64, DbErr> {
+pub async fn delete_old(db: &impl ConnectionTrait, before: i64, chunk: u64) -> Result<u64, DbErr> {
     let sql = format!(
         "DELETE FROM idempotency WHERE (caller, key) IN (SELECT caller, key FROM idempotency \
          WHERE created_at <= $1 ORDER BY created_at LIMIT {chunk})"

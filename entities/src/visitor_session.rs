@@ -120,11 +120,7 @@ pub async fn delete_all_of_visitor(
 }
 
 /// Deletes sessions that have ended, so many at most.
-pub async fn delete_expired(
-    db: &impl ConnectionTrait,
-    now: i64,
-    chunk: u64,
-) -> Result<u64, DbErr> {
+pub async fn delete_expired(db: &impl ConnectionTrait, now: i64, chunk: u64) -> Result<u64, DbErr> {
     let sql = format!(
         "DELETE FROM visitor_session WHERE id IN (SELECT id FROM visitor_session \
          WHERE expires_at <= $1 ORDER BY expires_at LIMIT {chunk})"
