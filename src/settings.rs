@@ -78,6 +78,16 @@ pub struct Settings {
     /// Origins, beside the own, that callers may have people sent to; comma-separated.
     #[arg(long, env = "SLUICE_RETURN_ORIGINS", global = true, value_delimiter = ',')]
     pub return_origins: Vec<Url>,
+    /// Reads of one route by one caller a minute.
+    #[arg(long, env = "SLUICE_READS_PER_MINUTE", global = true, default_value = "600")]
+    reads_per_minute: NonZeroU32,
+    /// Writes of one route by one caller a minute.
+    #[arg(long, env = "SLUICE_WRITES_PER_MINUTE", global = true, default_value = "120")]
+    writes_per_minute: NonZeroU32,
+    /// How many proxies stand in front, or their networks, comma-separated: whom they name in
+    /// `X-Forwarded-For` is the client.
+    #[arg(long, env = "SLUICE_TRUSTED_PROXIES", global = true, default_value = "0")]
+    trusted_proxies: api::TrustedProxies,
     /// Opens `/metrics` to others than the loopback.
     #[arg(long, env = "SLUICE_METRICS_TOKEN", global = true, hide_env_values = true)]
     pub metrics_token: Option<SecretString>,
@@ -274,6 +284,19 @@ impl Settings {
         BasisPoints::new(self.platform_fee_bps).ok_or_else(|| SettingsError::Unusable {
             variable: "SLUICE_PLATFORM_FEE_BPS",
             why: format!("{} is not less than 10000, a whole", self.platform_fee_bps),
+        })
+    }
+
+    /// How requests are throttled: by all API processes together, where there is Redis. To be asked for within
+    /// a tokio runtime.
+    pub fn throttles(&self) -> Result<api::ThrottleConfig, SettingsError> {
+        let unusable = |why: String| SettingsError::Unusable { variable: "REDIS_URL", why };
+        let shared = self.redis_url().map(api::SharedThrottle::connect).transpose();
+        Ok(api::ThrottleConfig {
+            reads: self.reads_per_minute,
+            writes: self.writes_per_minute,
+            trusted_proxies: self.trusted_proxies.clone(),
+            shared: shared.map_err(|error| unusable(error.to_string()))?,
         })
     }
 

@@ -19,6 +19,7 @@ use crate::{
     codes::Code,
     config::{App, JwtConfig},
     problem::Problem,
+    throttle::count_caller,
 };
 
 /// How far the clocks of issuer and installation may differ, in seconds.
@@ -199,6 +200,8 @@ impl<'a> ApiExtractor<'a> for Caller {
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let bearer = <Bearer as BearerAuthorization>::from_request(request)?;
-        Ok(Self(App::of(request)?.tokens.read(&bearer.token)?))
+        let principal = App::of(request)?.tokens.read(&bearer.token)?;
+        count_caller(request, &format!("subject:{}", principal.subject)).await?;
+        Ok(Self(principal))
     }
 }

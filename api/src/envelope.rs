@@ -11,8 +11,9 @@ use poem::{
 use uuid::Uuid;
 
 use crate::{
-    body, docs, html,
+    body, docs, html, idempotency,
     problem::{self, Problem},
+    throttle::Standing,
 };
 
 /// The header that names a request in answers, logs and reports.
@@ -46,13 +47,24 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
         let id = request_id(&request);
         let address = request.uri().clone();
         let method = request.method().clone();
-        let answer = match body::admit(&mut request).await {
+        let admitted = match idempotency::expect_readable_key(&request) {
+            Ok(()) => body::admit(&mut request).await,
+            refused => refused,
+        };
+        let answer = match admitted {
             Ok(()) => AssertUnwindSafe(self.inner.call(request)).catch_unwind().await,
             Err(problem) => Ok(Err(problem.into())),
         };
         let mut response = match answer {
             Ok(Ok(answer)) => self.in_our_terms(answer.into_response(), &id),
-            Ok(Err(error)) => self.problem(&problem::of_framework(error), &id),
+            Ok(Err(error)) => {
+                let standing = error.data::<Standing>().copied();
+                let mut response = self.problem(&problem::of_framework(error), &id);
+                if let Some(standing) = standing {
+                    standing.dress(&mut response);
+                }
+                response
+            }
             Err(panic) => self.problem(&panicked(panic.as_ref()), &id),
         };
         let status = response.status();

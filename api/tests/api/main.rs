@@ -10,10 +10,13 @@ mod document;
 mod idempotency;
 mod outage;
 mod page_version;
+mod redis_proxy;
 mod service;
 mod sign_in;
 mod story;
 mod stripe;
+mod throttle;
+mod visitor_sessions;
 mod webhook;
 mod world;
 
