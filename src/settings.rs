@@ -291,7 +291,8 @@ impl Settings {
     /// a tokio runtime.
     pub fn throttles(&self) -> Result<api::ThrottleConfig, SettingsError> {
         let unusable = |why: String| SettingsError::Unusable { variable: "REDIS_URL", why };
-        let shared = self.redis_url().map(api::SharedThrottle::connect).transpose();
+        let connect = |url| api::SharedThrottle::connect(url, api::SharedThrottle::PATIENCE);
+        let shared = self.redis_url().map(connect).transpose();
         Ok(api::ThrottleConfig {
             reads: self.reads_per_minute,
             writes: self.writes_per_minute,

@@ -18,8 +18,6 @@ use redis::{
 
 use super::{Decision, Limit, Standing};
 
-/// How long a request waits for Redis before it goes on without.
-const PATIENCE: Duration = Duration::from_millis(100);
 /// How often Redis is asked whether it is back, and how long it may take to say so.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a connection may take.
@@ -32,21 +30,26 @@ pub struct SharedThrottle(Arc<Inner>);
 
 struct Inner {
     connection: ConnectionManager,
+    patience: Duration,
     script: Script,
     away: AtomicBool,
 }
 
 impl SharedThrottle {
-    /// Buckets in the Redis of this address. That it cannot be reached now is no error. To be called within a
-    /// tokio runtime.
-    pub fn connect(url: &str) -> Result<Self, RedisError> {
+    /// How long a request waits for Redis before it goes on without, unless configured otherwise.
+    pub const PATIENCE: Duration = Duration::from_millis(100);
+
+    /// Buckets in the Redis of this address, for which a request waits so long at most. That it cannot be
+    /// reached now is no error. To be called within a tokio runtime.
+    pub fn connect(url: &str, patience: Duration) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(patience))
             .set_connection_timeout(Some(CONNECTING))
             .set_max_delay(ASK_AGAIN);
         let connection = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
         let script = Script::new(include_str!("bucket.lua"));
-        Ok(Self(Arc::new(Inner { connection, script, away: AtomicBool::new(false) })))
+        let away = AtomicBool::new(false);
+        Ok(Self(Arc::new(Inner { connection, patience, script, away })))
     }
 
     /// Counts a request in a bucket; `None` while Redis is away.
@@ -54,7 +57,7 @@ impl SharedThrottle {
         if self.0.away.load(Ordering::Relaxed) {
             return None;
         }
-        match tokio::time::timeout(PATIENCE, self.0.count(bucket, limit)).await {
+        match tokio::time::timeout(self.0.patience, self.0.count(bucket, limit)).await {
             Ok(Ok(decision)) => Some(decision),
             Ok(Err(error)) => self.miss(&error.to_string()),
             Err(_) => self.miss("no answer in time"),
