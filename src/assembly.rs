@@ -145,6 +145,7 @@ pub fn api(
         ready: Arc::new(SchemaIsCurrent(engine.database().clone())),
         answer_within: api::ApiConfig::ANSWER_WITHIN,
         sign_in_limits: api::SignInLimits::default(),
+        throttles: settings.throttles()?,
     };
     Ok(api::app(engine.clone(), Ingest::start(engine.clone()), config))
 }

@@ -84,6 +84,16 @@ pub struct Settings {
     /// Origins, beside the own, that callers may have people sent to; comma-separated.
     #[arg(long, env = "SLUICE_RETURN_ORIGINS", global = true, value_delimiter = ',')]
     pub return_origins: Vec<Url>,
+    /// Reads of one route by one caller a minute.
+    #[arg(long, env = "SLUICE_READS_PER_MINUTE", global = true, default_value = "600")]
+    reads_per_minute: NonZeroU32,
+    /// Writes of one route by one caller a minute.
+    #[arg(long, env = "SLUICE_WRITES_PER_MINUTE", global = true, default_value = "120")]
+    writes_per_minute: NonZeroU32,
+    /// How many proxies stand in front, or their networks, comma-separated: whom they name in
+    /// `X-Forwarded-For` is the client.
+    #[arg(long, env = "SLUICE_TRUSTED_PROXIES", global = true, default_value = "0")]
+    trusted_proxies: api::TrustedProxies,
     /// Opens `/metrics` to others than the loopback.
     #[arg(long, env = "SLUICE_METRICS_TOKEN", global = true, hide_env_values = true)]
     pub metrics_token: Option<SecretString>,
@@ -335,6 +345,20 @@ impl Settings {
         Plans::configured(fee.transpose()?, changes).map_err(|error| SettingsError::Unusable {
             variable: "SLUICE_PLANS",
             why: error.to_string(),
+        })
+    }
+
+    /// How requests are throttled: by all API processes together, where there is Redis. To be asked for within
+    /// a tokio runtime.
+    pub fn throttles(&self) -> Result<api::ThrottleConfig, SettingsError> {
+        let unusable = |why: String| SettingsError::Unusable { variable: "REDIS_URL", why };
+        let connect = |url| api::SharedThrottle::connect(url, api::SharedThrottle::PATIENCE);
+        let shared = self.redis_url().map(connect).transpose();
+        Ok(api::ThrottleConfig {
+            reads: self.reads_per_minute,
+            writes: self.writes_per_minute,
+            trusted_proxies: self.trusted_proxies.clone(),
+            shared: shared.map_err(|error| unusable(error.to_string()))?,
         })
     }
 

@@ -7,6 +7,8 @@ use crate::{
     config::{ApiConfig, App},
     docs,
     envelope::Envelope,
+    head::HeadAsGet,
+    throttle::Throttled,
 };
 
 /// The whole application, ready to be served. It answers every request, so that its error is never seen.
@@ -17,5 +19,5 @@ pub fn app(
 ) -> impl Endpoint<Output = Response> + 'static {
     let app = App::new(engine, ingest, config);
     let docs = app.url(docs::ERRORS);
-    docs::routes().data(app).with(Envelope { docs })
+    docs::routes().data(app.clone()).with(Throttled(app)).with(Envelope { docs }).with(HeadAsGet)
 }

@@ -7,7 +7,7 @@ use poem_openapi::{
     registry::{MetaSecurityScheme, Registry},
 };
 
-use crate::{access_token, config::App, principal::Principal};
+use crate::{access_token, config::App, principal::Principal, throttle::count_caller};
 
 /// The caller of an operation, by bearer token.
 pub struct Caller(pub Principal);
@@ -48,9 +48,11 @@ impl<'a> ApiExtractor<'a> for Caller {
     ) -> poem::Result<Self> {
         let app = App::of(request)?;
         let bearer = <Bearer as BearerAuthorization>::from_request(request)?;
-        Ok(Self(match access_token::is_one(&bearer.token) {
+        let principal = match access_token::is_one(&bearer.token) {
             true => access_token::read(app, &bearer.token).await?,
             false => app.tokens.read(&bearer.token, app.now()).await?,
-        }))
+        };
+        count_caller(request, &format!("subject:{}", principal.subject)).await?;
+        Ok(Self(principal))
     }
 }

@@ -47,7 +47,8 @@ codes! {
     LinkInvalid, "link_invalid", BAD_REQUEST, "The sign-in link is not genuine",
         "Open the link exactly as it stands in the mail, or ask for a new one.";
     CodeWrong, "code_wrong", BAD_REQUEST, "The sign-in code is wrong",
-        "Type the six digits of the newest mail. After five wrong codes the link is used up: ask for a new one.";
+        "Type the eight digits of the newest mail. After five tries a code is used up: open the link, or ask for a \
+         new one.";
     Unauthorized, "unauthorized", UNAUTHORIZED, "A bearer token is needed",
         "Send `Authorization: Bearer` with a JWT of a member of the handle, or with an access token (`slc_…`).";
     TokenInvalid, "token_invalid", UNAUTHORIZED, "The bearer token is not accepted",
@@ -80,6 +81,8 @@ codes! {
         "Check the subject: it is the `sub` of the member's tokens, percent-encoded.";
     UnknownToken, "unknown_token", NOT_FOUND, "There is no such access token",
         "Look at the list of your tokens: the id starts with `tok_`.";
+    UnknownSession, "unknown_session", NOT_FOUND, "There is no such session",
+        "Visitors see their own sessions only, and only those that have not ended.";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "The address does not know this method",
         "Check the method against the documentation at `/docs`.";
     RequestTimeout, "request_timeout", REQUEST_TIMEOUT, "The request's body did not arrive in time",
@@ -115,7 +118,7 @@ codes! {
     LinkUsed, "link_used", GONE, "The sign-in link was used before",
         "A link signs in once: ask for a new one.";
     LinkExpired, "link_expired", GONE, "The sign-in link is no longer good",
-        "A link is good for 15 minutes and five codes: ask for a new one.";
+        "A link is good for 15 minutes: ask for a new one.";
     TooLarge, "too_large", PAYLOAD_TOO_LARGE, "The request's body is too large",
         "Send at most 256 KiB (1 MiB to the webhook routes).";
     UnsupportedMediaType, "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body's media type is not known here",

@@ -10,7 +10,11 @@ use url::Url;
 use workflows::{keyed_hash::Keys, plan::Plans};
 
 use crate::{
-    jwks::KeySource, jwt::TokenReader, problem::Problem, signature::Signers, throttle::Throttles,
+    jwks::KeySource,
+    jwt::TokenReader,
+    problem::Problem,
+    signature::Signers,
+    throttle::{ThrottleConfig, Throttles},
 };
 
 /// What the application is told.
@@ -41,6 +45,8 @@ pub struct ApiConfig {
     pub answer_within: Duration,
     /// How often people may ask to sign in.
     pub sign_in_limits: SignInLimits,
+    /// How often anybody may ask for anything.
+    pub throttles: ThrottleConfig,
 }
 
 impl ApiConfig {
@@ -101,7 +107,7 @@ pub struct Shared {
     pub tokens: TokenReader,
     /// Checks webhooks.
     pub signers: Signers,
-    /// Keeps sign-in mails within bounds.
+    /// Keeps callers within bounds.
     pub throttles: Throttles,
 }
 
@@ -119,7 +125,11 @@ impl App {
         Self(Arc::new(Shared {
             tokens: TokenReader::new(&config.jwt),
             signers: Signers::new(&config),
-            throttles: Throttles::new(config.sign_in_limits),
+            throttles: Throttles::new(
+                &config.throttles,
+                config.sign_in_limits,
+                config.keys.clone(),
+            ),
             engine,
             ingest,
             config,

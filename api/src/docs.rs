@@ -3,7 +3,13 @@
 use std::sync::OnceLock;
 
 use askama::Template;
-use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header, web::Html};
+use poem::{
+    IntoResponse, Route,
+    endpoint::make_sync,
+    get,
+    http::{Method, header},
+    web::Html,
+};
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
@@ -11,7 +17,7 @@ use crate::{
     codes::Code, connect::{self, Connect}, earnings::EarningsRoutes, handle::Handles,
     manual_plan::ManualPlans, member::Members, page::Pages, page_publish::Publishing,
     public_page::PublicPages, run::Runs, service::Service, sign_in::SignIns, token::Tokens,
-    visitor::Visitors, webhook::Webhooks,
+    visitor::Visitors, visitor_sessions::VisitorSessions, webhook::Webhooks,
 };
 
 /// Where the page of problems is.
@@ -28,7 +34,8 @@ sign in with a link in a mail, buy, and read.
 Times are RFC 3339 in UTC. Money is whole minor units (`priceCents`) with an ISO 4217 `currency`. Ids are \
 prefixed and sort by time. Every error is `application/problem+json` with a stable `code`; \
 [the page of problems](/docs/errors) says what to do about each. Every answer carries `x-request-id`. Writes \
-take `Idempotency-Key`.";
+take `Idempotency-Key`; signing in and out makes nothing twice, and needs none. Answers of throttled routes carry \
+`RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds), refusals `Retry-After`.";
 
 /// Which role may call which route: a test walks every route, and writes what it finds.
 const ACCESS: &str = include_str!("../../openapi/access.md");
@@ -47,6 +54,7 @@ type Everything = (
     ManualPlans,
     SignIns,
     Visitors,
+    VisitorSessions,
     PublicPages,
     Checkouts,
     Webhooks,
@@ -70,6 +78,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
         ManualPlans,
         SignIns,
         Visitors,
+        VisitorSessions,
         PublicPages,
         Checkouts,
         Webhooks,
@@ -81,21 +90,59 @@ pub fn service() -> OpenApiService<Everything, ()> {
         .server("/")
 }
 
-/// The methods of an address, for `Allow`. Paths are matched part by part, as the router does.
-pub fn allowed(path: &str) -> String {
-    static ROUTES: OnceLock<Vec<(String, String)>> = OnceLock::new();
-    let routes = ROUTES.get_or_init(|| {
+/// An operation, as the documentation knows it.
+pub struct Operation {
+    /// `/v2/handles/{handle}`
+    pub template: String,
+    /// Its method.
+    pub method: Method,
+    /// Its name; empty for the pages of the documentation.
+    pub id: &'static str,
+    /// Whether callers say who they are.
+    pub guarded: bool,
+}
+
+fn operations() -> &'static [Operation] {
+    static OPERATIONS: OnceLock<Vec<Operation>> = OnceLock::new();
+    OPERATIONS.get_or_init(|| {
         let paths = <Everything as OpenApi>::meta().into_iter().flat_map(|api| api.paths);
-        let methods = paths.flat_map(|path| {
-            let method =
-                move |operation: MetaOperation| (path.path.clone(), operation.method.to_string());
-            path.operations.into_iter().map(method).collect::<Vec<_>>()
+        let known = paths.flat_map(|path| {
+            let known = move |operation: MetaOperation| Operation {
+                template: path.path.clone(),
+                method: operation.method,
+                id: operation.operation_id.unwrap_or_default(),
+                guarded: !operation.security.is_empty(),
+            };
+            path.operations.into_iter().map(known).collect::<Vec<_>>()
         });
-        let own = ["/docs", "/docs/errors", "/openapi.json"];
-        methods.chain(own.map(|path| (path.to_owned(), "GET".to_owned()))).collect()
-    });
-    let fitting = routes.iter().filter(|(template, _)| fits(template, path));
-    let mut methods: Vec<_> = fitting.map(|(_, method)| method.as_str()).collect();
+        let own = ["/docs", ERRORS, "/openapi.json"].map(|path| Operation {
+            template: path.to_owned(),
+            method: Method::GET,
+            id: "",
+            guarded: false,
+        });
+        known.chain(own).collect()
+    })
+}
+
+/// The operations of an address. Paths are matched part by part, as the router does.
+fn operations_at(path: &str) -> impl Iterator<Item = &'static Operation> {
+    operations().iter().filter(move |operation| fits(&operation.template, path))
+}
+
+/// The operation of a request. A HEAD is a GET whose body nobody reads.
+pub fn operation(method: &Method, path: &str) -> Option<&'static Operation> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    operations_at(path).find(|operation| operation.method == *method)
+}
+
+/// The methods of an address, for `Allow`.
+pub fn allowed(path: &str) -> String {
+    let mut methods: Vec<_> =
+        operations_at(path).map(|operation| operation.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
     methods.sort_unstable();
     methods.join(", ")
 }

@@ -12,8 +12,9 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    body, docs, html,
+    body, docs, html, idempotency,
     problem::{self, Problem},
+    throttle::Standing,
 };
 
 /// The header that names a request in answers, logs and reports.
@@ -52,7 +53,11 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
         request.set_data(RequestId(id.clone()));
         let address = request.uri().clone();
         let method = request.method().clone();
-        let answer = match body::admit(&mut request).await {
+        let admitted = match idempotency::expect_readable_key(&request) {
+            Ok(()) => body::admit(&mut request).await,
+            refused => refused,
+        };
+        let answer = match admitted {
             Ok(()) => {
                 // Whatever is logged on the way carries the id that the caller was told.
                 let span = tracing::error_span!("request", request_id = id);
@@ -62,7 +67,14 @@ impl<E: Endpoint> Endpoint for Enveloped<E> {
         };
         let mut response = match answer {
             Ok(Ok(answer)) => self.in_our_terms(answer.into_response(), &id),
-            Ok(Err(error)) => self.problem(&problem::of_framework(error), &id),
+            Ok(Err(error)) => {
+                let standing = error.data::<Standing>().copied();
+                let mut response = self.problem(&problem::of_framework(error), &id);
+                if let Some(standing) = standing {
+                    standing.dress(&mut response);
+                }
+                response
+            }
             Err(panic) => self.problem(&panicked(panic.as_ref()), &id),
         };
         let status = response.status();

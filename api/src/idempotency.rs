@@ -7,7 +7,7 @@
 
 use engine::WakeUp;
 use entities::idempotency::{self, Idempotency};
-use poem::http::StatusCode;
+use poem::{Request, http::StatusCode};
 use poem_openapi::types::{ParseFromJSON, ToJSON};
 use sea_orm::DatabaseTransaction;
 use sha2::{Digest, Sha256};
@@ -26,8 +26,23 @@ const KEPT: i64 = Timestamp::DAY;
 /// How long a write without an answer is taken to be running, in milliseconds: twice as long as the longest
 /// wait for a run. Then its process died, and a repetition goes on where it was.
 const RUNNING: i64 = 20 * Timestamp::SECOND;
+/// The header that carries the key.
+const HEADER: &str = "idempotency-key";
 /// How long a key may be.
 const LONGEST_KEY: usize = 255;
+
+/// Refuses a key that handlers would not get to see as it was sent: a write must not be carried out as if it
+/// had none.
+pub fn expect_readable_key(request: &Request) -> Result<(), Problem> {
+    let mut keys = request.headers().get_all(HEADER).into_iter();
+    let readable = keys.next().is_none_or(|key| key.to_str().is_ok());
+    match readable && keys.next().is_none() {
+        true => Ok(()),
+        false => {
+            Err(Problem::field("Idempotency-Key", "must be one, of printable ASCII characters"))
+        }
+    }
+}
 
 /// Who writes.
 pub enum Writer<'a> {
@@ -35,6 +50,8 @@ pub enum Writer<'a> {
     Subject(&'a str),
     /// A signed-in visitor.
     Visitor(Uuid),
+    /// Somebody who does not say who they are: a keyed hash of their client's address.
+    Client(String),
 }
 
 /// A write, before it begins: who asks for what, under which key.
@@ -71,6 +88,7 @@ impl Ticket {
         let caller = match writer {
             Writer::Subject(subject) => format!("subject:{subject}"),
             Writer::Visitor(visitor) => format!("visitor:{visitor}"),
+            Writer::Client(client) => format!("client:{client}"),
         };
         Ok(Self { caller, key, fingerprint: hex::encode(digest.finalize()) })
     }
@@ -133,7 +151,7 @@ impl Ticket {
         if old.is_none_or(|old| old.created_at > now - KEPT) {
             return Ok(false);
         }
-        idempotency::delete_old(transaction, now - KEPT).await?;
+        idempotency::delete_if_old(transaction, &self.caller, key, now - KEPT).await?;
         Ok(idempotency::insert(transaction, &row).await?)
     }
 

@@ -1,36 +1,48 @@
 //! Magic links: how a visitor signs in. A GET consumes nothing; the button on its page does.
 
+use std::time::Duration;
+
 use engine::{Awaited, Letter};
 use entities::{
     handle::Handle,
     magic_link::{self, MagicLink},
     run::Run,
 };
-use poem::Request;
+use poem::{Request, http::StatusCode};
 use poem_openapi::Object;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use uuid::Uuid;
 use workflows::{
     Timestamp,
     id::{MagicLinkId, RunId, SessionId, VisitorId},
-    magic_link::{Event, LIFETIME, MagicLink as Machine, State},
+    magic_link::{CODE_TRIES, Event, LIFETIME, MagicLink as Machine, State},
     message::Message,
     record::VisitorSession,
     workflow::Workflow,
 };
 
 use crate::{
+    answer::Answer,
     body::Issues,
     codes::Code,
     config::App,
     handle::named,
+    idempotency::{Begun, Ticket, Writer},
     moment::moment,
     origin::{destination, origin},
     problem::Problem,
     slug::check_email,
+    throttle::client_of,
     visitor::{self, Token},
 };
+
+/// How long it takes to refuse a code. The same for an address that nobody asked a link for: the time that
+/// an answer takes must not tell one from the other.
+const REFUSAL: Duration = Duration::from_millis(250);
+/// What the hash of a client's address is for, among idempotency keys.
+const CLIENT: &str = "idempotency_client";
 
 /// A wish to sign in.
 #[derive(Debug, Object, Deserialize)]
@@ -63,7 +75,7 @@ pub struct Proof {
     pub token: Option<String>,
     /// The address, with `code`.
     pub email: Option<String>,
-    /// The six digits of the newest mail.
+    /// The eight digits of the newest mail; spaces and hyphens make no difference.
     pub code: Option<String>,
 }
 
@@ -78,23 +90,33 @@ pub struct SignIn {
 }
 
 /// Sends a link. The answer is the same for every address, and so is what happens.
-pub async fn send(app: &App, request: &Request, wish: &LinkWish) -> Result<LinkSent, Problem> {
+pub async fn send(
+    app: &App,
+    request: &Request,
+    key: Option<String>,
+    wish: &LinkWish,
+) -> Result<Answer<LinkSent>, Problem> {
     let (email, return_to) = check(app, wish)?;
     let handle = match &wish.handle {
         Some(name) => Some(named(app.engine.database().read(), name).await?),
         None => None,
     };
-    app.throttles.count_client(request)?;
-    app.throttles.count_address(&email)?;
-    let row = link_row(app.now(), email, handle.as_ref(), return_to);
+    app.throttles.count_mail(&email).await?;
+    let client = app.config.keys.hash(CLIENT, &client_of(app, request));
+    let ticket = Ticket::new(Writer::Client(client), key, "requestMagicLink", &[], wish)?;
+    let write = match ticket.begin(app).await? {
+        Begun::Answered(answer) => return Ok(answer),
+        Begun::Write(write) => write,
+    };
+    let row = link_row(write.subject, app.now(), email, handle.as_ref(), return_to);
     let link = MagicLinkId(row.id);
-    let transaction = app.engine.database().begin().await?;
-    magic_link::insert(&transaction, &row).await?;
+    magic_link::insert(&write.transaction, &row).await?;
     let letter = letter(link, format!("sign-in:{link}"), Event::Request { link });
-    let sent = app.engine.send(&transaction, letter).await?;
-    transaction.commit().await?;
-    app.engine.wake(sent.wake_up);
-    Ok(LinkSent { expires_at: moment(row.expires_at) })
+    let sent = app.engine.send(&write.transaction, letter).await?;
+    // There is nothing to look at: the visitor looks into their mail.
+    let body = LinkSent { expires_at: moment(row.expires_at) };
+    let answer = Answer { status: StatusCode::ACCEPTED, ..Answer::done(body) };
+    write.finish(app, answer, sent.wake_up).await
 }
 
 fn check(app: &App, wish: &LinkWish) -> Result<(String, Option<String>), Problem> {
@@ -115,13 +137,14 @@ fn path_of(app: &App, to: &str) -> Result<String, &'static str> {
 }
 
 fn link_row(
+    id: Uuid,
     now: i64,
     email: String,
     handle: Option<&Handle>,
     return_to: Option<String>,
 ) -> MagicLink {
     MagicLink {
-        id: Uuid::now_v7(),
+        id,
         email,
         handle_id: handle.map(|handle| handle.id),
         return_to,
@@ -165,18 +188,17 @@ fn used() -> Problem {
 }
 
 fn expired() -> Problem {
-    Problem::new(Code::LinkExpired, "the link's 15 minutes or five codes are over")
+    Problem::new(Code::LinkExpired, "the link's 15 minutes are over")
 }
 
 /// Signs a visitor in.
-pub async fn sign_in(app: &App, request: &Request, proof: &Proof) -> Result<SignIn, Problem> {
+pub async fn sign_in(app: &App, proof: &Proof) -> Result<SignIn, Problem> {
     match (&proof.token, &proof.email, &proof.code) {
         (Some(token), None, None) => {
             let link = look_up(app, token).await?;
             consume(app, link).await
         }
         (None, Some(email), Some(code)) => {
-            app.throttles.count_client(request)?;
             let email = check_email(email).map_err(|error| Problem::field("email", error))?;
             let link = with_code(app, &email, code).await?;
             consume(app, link).await
@@ -185,20 +207,20 @@ pub async fn sign_in(app: &App, request: &Request, proof: &Proof) -> Result<Sign
     }
 }
 
-/// The newest link of an address, if the code is its. A wrong code counts against the link.
+/// The newest link of an address, if the code is its. Every guess takes one of the link's tries before it is
+/// looked at, so that guesses at the same moment are no way around the limit.
 async fn with_code(app: &App, email: &str, code: &str) -> Result<MagicLink, Problem> {
-    let wrong = || Problem::new(Code::CodeWrong, "this is not the code of the newest mail");
-    let db = app.engine.database();
-    let newest = magic_link::newest_of_email(db.read(), email, app.now()).await?;
-    let row = newest.ok_or_else(wrong)?;
-    let link = MagicLinkId(row.id);
-    if app.config.keys.is_magic_link_code(link, code) {
-        return Ok(row);
+    let refused_at = Instant::now() + REFUSAL;
+    let db = app.engine.database().write();
+    let link = magic_link::take_try(db, email, app.now(), CODE_TRIES).await?;
+    let digits: String = code.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+    let is_its =
+        |link: &MagicLink| app.config.keys.is_magic_link_code(MagicLinkId(link.id), &digits);
+    if let Some(link) = link.filter(is_its) {
+        return Ok(link);
     }
-    let letter = letter(link, format!("wrong-code:{}", Uuid::now_v7().simple()), Event::WrongCode);
-    let sent = app.engine.send(db.write(), letter).await?;
-    app.engine.wake(sent.wake_up);
-    Err(wrong())
+    tokio::time::sleep_until(refused_at).await;
+    Err(Problem::new(Code::CodeWrong, "this is not the code of the newest mail, or no longer"))
 }
 
 /// Presents the link. Of many who do, the one whose session the run names has signed in.

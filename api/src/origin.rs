@@ -55,11 +55,21 @@ pub fn destination(app: &App, given: &str) -> Result<Url, &'static str> {
     {
         return Err("must be a plain http or https address");
     }
+    if leaves_when_relative(url.path()) {
+        return Err("must not begin with two slashes, however they are written");
+    }
     let allowed = std::iter::once(ours).chain(&app.config.return_origins);
     match allowed.map(Url::origin).any(|origin| origin == url.origin()) {
         true => Ok(url),
         false => Err("must be on this origin or on the allow-list"),
     }
+}
+
+/// Whether a path of ours leads elsewhere once it stands by itself: `//evil.test` is another host. Such paths
+/// come about in disguise, too (`/.//evil.test`), and proxies may take an escaped slash for a slash.
+fn leaves_when_relative(path: &str) -> bool {
+    let rest = path.strip_prefix('/').unwrap_or(path).to_ascii_lowercase();
+    ["/", "\\", "%2f", "%5c"].iter().any(|slash| rest.starts_with(slash))
 }
 
 /// Whether an installation is reached over plain HTTP on the developer's own machine: cookies are not marked

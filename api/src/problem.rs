@@ -260,7 +260,8 @@ pub trait Refusals: Send + Sync + 'static {
 }
 
 /// Any operation may answer with these.
-const COMMON: &[Code] = &[Code::InvalidRequest, Code::Internal, Code::Unavailable];
+const COMMON: &[Code] =
+    &[Code::InvalidRequest, Code::RateLimited, Code::Internal, Code::Unavailable];
 
 /// The error answer of an operation, documented by its codes.
 pub struct Refused<R>(Problem, PhantomData<R>);

@@ -3,11 +3,12 @@
 use poem::{Request, http::StatusCode};
 use poem_openapi::{
     ApiRequest, ApiResponse, OpenApi,
-    param::Query,
+    param::{Header, Query},
     payload::{Form, Html, Json},
 };
 
 use crate::{
+    answer::Replayed,
     body::Given,
     config::App,
     html::{self, HtmlPage},
@@ -18,9 +19,10 @@ use crate::{
     visitor::Session,
 };
 
-refusals!(RequestMagicLink: OriginMismatch, UnknownHandle, RateLimited, TooLarge, UnsupportedMediaType);
+refusals!(RequestMagicLink: OriginMismatch, UnknownHandle, TooLarge, UnsupportedMediaType,
+    IdempotencyMismatch, IdempotencyInProgress);
 refusals!(ShowMagicLink: LinkInvalid, LinkUsed, LinkExpired);
-refusals!(UseMagicLink: LinkInvalid, LinkUsed, LinkExpired, CodeWrong, OriginMismatch, RateLimited,
+refusals!(UseMagicLink: LinkInvalid, LinkUsed, LinkExpired, CodeWrong, OriginMismatch,
     TooLarge, UnsupportedMediaType);
 
 /// A link is on its way.
@@ -28,7 +30,12 @@ refusals!(UseMagicLink: LinkInvalid, LinkUsed, LinkExpired, CodeWrong, OriginMis
 enum Sent {
     /// If the address receives mail, the link is in it. The answer is the same for every address.
     #[oai(status = 202)]
-    Accepted(Json<LinkSent>),
+    Accepted(
+        Json<LinkSent>,
+        /// `true`: an earlier request with the same key was answered so.
+        #[oai(header = "Idempotent-Replayed")]
+        Option<String>,
+    ),
 }
 
 /// What is behind a link.
@@ -82,15 +89,21 @@ pub struct SignIns;
 impl SignIns {
     /// Ask for a sign-in link
     ///
-    /// Mails a link and a six-digit code, good for 15 minutes. Throttled by address and by client.
+    /// Mails a link and a code of eight digits, good for 15 minutes. Throttled by address and by client.
     #[oai(path = "/v2/visitor/auth/magic-link", method = "post", operation_id = "requestMagicLink")]
     async fn ask(
         &self,
         request: &Request,
         _origin: SameOrigin,
+        /// Repeating a write with the same key and body gives the first answer again, for 24 hours.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
         body: Given<LinkWish>,
     ) -> Result<Sent, Refused<RequestMagicLink>> {
-        Ok(Sent::Accepted(Json(magic_link::send(App::of(request)?, request, &body.0).await?)))
+        let app = App::of(request)?;
+        let answer = magic_link::send(app, request, key.0, &body.0).await?;
+        let replayed = (answer.replayed == Replayed::Yes).then(|| "true".to_owned());
+        Ok(Sent::Accepted(Json(answer.body), replayed))
     }
 
     /// The page behind a sign-in link
@@ -114,8 +127,8 @@ impl SignIns {
 
     /// Sign in
     ///
-    /// With the token of the link, or the address and the code of its newest mail. A link signs in once, and
-    /// its code may be mistyped four times.
+    /// With the token of the link, or the address and the code of its newest mail. A link signs in once. Its
+    /// code may be mistyped four times; then the link is still good, and the code is not.
     #[oai(path = "/v2/visitor/auth/verify", method = "post", operation_id = "useMagicLink")]
     async fn sign_in(
         &self,
@@ -126,11 +139,11 @@ impl SignIns {
         let app = App::of(request)?;
         match body {
             Presented::Json(Given(proof)) => {
-                let signed_in = magic_link::sign_in(app, request, &proof).await?;
+                let signed_in = magic_link::sign_in(app, &proof).await?;
                 let session = Session::of(&signed_in.session);
                 Ok(SignedIn::Session(Json(session), signed_in.cookie))
             }
-            Presented::Form(Form(proof)) => match magic_link::sign_in(app, request, &proof).await {
+            Presented::Form(Form(proof)) => match magic_link::sign_in(app, &proof).await {
                 Ok(signed_in) => Ok(onward(signed_in)),
                 Err(problem) if is_for_people(request, &problem) => {
                     Ok(SignedIn::Page(problem.code.status(), Html(page_of(&problem)?)))

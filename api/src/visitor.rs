@@ -9,7 +9,10 @@ use poem_openapi::{
 };
 use rand::TryRngCore;
 use time::OffsetDateTime;
-use workflows::{Timestamp, id::VisitorId};
+use workflows::{
+    Timestamp,
+    id::{SessionId, VisitorId},
+};
 
 use crate::{
     answer::Shown,
@@ -19,12 +22,15 @@ use crate::{
     origin::{SameOrigin, is_plain_localhost},
     problem::{Problem, Refused, refusals},
     tag::Tag,
+    throttle::{client_of, count_caller},
 };
 
 /// The name of the cookie.
 pub const COOKIE: &str = "_10x_visitor";
 /// How long a session lasts, in milliseconds.
 pub const LIFETIME: i64 = 30 * Timestamp::DAY;
+/// How exactly it is known when a session was last seen, in milliseconds: one write at most in so long.
+const SEEN_WITHIN: i64 = 5 * Timestamp::MINUTE;
 /// What the hash of a session's token is for.
 const PURPOSE: &str = "visitor_session";
 /// Longer than any token of ours: not even hashed.
@@ -52,6 +58,11 @@ impl Token {
     }
 }
 
+/// The `Set-Cookie` that takes the token back.
+pub fn no_cookie(app: &App) -> String {
+    cookie(app, "", 0)
+}
+
 fn cookie(app: &App, value: &str, seconds: i64) -> String {
     let secure = if is_plain_localhost(&app.config.public_url) { "" } else { "; Secure" };
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
@@ -75,10 +86,23 @@ async fn session_of(request: &Request) -> Result<Option<SignedIn>, Problem> {
     let (db, now) = (app.engine.database().read(), app.now());
     for hash in app.config.keys.hashes(PURPOSE, token) {
         if let Some(session) = visitor_session::find_by_token_hash(db, &hash, now).await? {
+            see(app, &session, now).await;
             return Ok(Some(session));
         }
     }
     Ok(None)
+}
+
+/// Takes down now and then that the session is in use. A request does not fail for it.
+async fn see(app: &App, session: &SignedIn, now: i64) {
+    let long_ago = now - SEEN_WITHIN;
+    if session.last_seen_at > long_ago {
+        return;
+    }
+    let db = app.engine.database().write();
+    if let Err(error) = visitor_session::touch(db, session.id, now, long_ago).await {
+        tracing::warn!(%error, "when a session was last seen was not taken down");
+    }
 }
 
 const SCHEME: &str = "VisitorCookie";
@@ -124,8 +148,14 @@ impl<'a> ApiExtractor<'a> for Visitor {
         let signed_in = session.ok_or_else(|| {
             Problem::new(Code::NotSignedIn, "the cookie is missing, or its session has ended")
         })?;
+        count_caller(request, &caller_of(&signed_in)).await?;
         Ok(Self(signed_in))
     }
+}
+
+/// A visitor, as throttles know them: however many browsers they use.
+fn caller_of(session: &SignedIn) -> String {
+    format!("visitor:{}", session.visitor_id)
 }
 
 /// The visitor of an operation, signed in or not.
@@ -153,7 +183,13 @@ impl<'a> ApiExtractor<'a> for MaybeVisitor {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self(session_of(request).await?))
+        let session = session_of(request).await?;
+        let caller = match &session {
+            Some(session) => caller_of(session),
+            None => client_of(App::of(request)?, request),
+        };
+        count_caller(request, &caller).await?;
+        Ok(Self(session))
     }
 }
 
@@ -161,6 +197,8 @@ impl<'a> ApiExtractor<'a> for MaybeVisitor {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct Session {
+    /// This session: `sess_…`.
+    pub session_id: String,
     /// Who is signed in: `vis_…`.
     pub visitor_id: String,
     /// The address they signed in with, lower case.
@@ -173,6 +211,7 @@ impl Session {
     /// As the API shows it.
     pub fn of(session: &SignedIn) -> Self {
         Self {
+            session_id: SessionId(session.id).to_string(),
             visitor_id: VisitorId(session.visitor_id).to_string(),
             email: session.email.clone(),
             expires_at: moment(session.expires_at),
@@ -219,8 +258,9 @@ impl Visitors {
     ) -> Result<LoggedOut, Refused<LogOut>> {
         let app = App::of(request)?;
         if let Some(session) = visitor.0 {
-            visitor_session::delete(app.engine.database().write(), session.id).await?;
+            let db = app.engine.database().write();
+            visitor_session::delete_of_visitor(db, session.visitor_id, session.id).await?;
         }
-        Ok(LoggedOut::NoContent(cookie(app, "", 0)))
+        Ok(LoggedOut::NoContent(no_cookie(app)))
     }
 }

@@ -4,6 +4,7 @@ use entities::{
     connect_account, daily_total, idempotency, inbox, login_link, magic_link, outbox,
     plan_subscription, visitor_session,
 };
+use sea_orm::DbErr;
 use workflows::Timestamp;
 
 use crate::{Engine, EngineError};
@@ -25,6 +26,10 @@ pub struct Retained {
     pub effects: u64,
     /// Answers to writes with an idempotency key.
     pub answers: u64,
+    /// Sign-in links that nobody can use any more.
+    pub links: u64,
+    /// Visitors' sessions that have ended.
+    pub sessions: u64,
 }
 
 impl Engine {
@@ -41,17 +46,14 @@ impl Engine {
                 break;
             }
         }
-        loop {
-            let chunk = outbox::delete_finished(db, &self.clock, OUTBOX, CHUNK).await?;
-            deleted.effects += chunk;
-            if chunk < CHUNK {
-                break;
-            }
-        }
+        deleted.effects =
+            in_chunks(|| outbox::delete_finished(db, &self.clock, OUTBOX, CHUNK)).await?;
         let now = self.clock.local_millis();
-        deleted.answers = idempotency::delete_old(db, now - IDEMPOTENCY).await?;
-        magic_link::delete_expired(db, now - MAGIC_LINKS).await?;
-        visitor_session::delete_expired(db, now).await?;
+        deleted.answers =
+            in_chunks(|| idempotency::delete_old(db, now - IDEMPOTENCY, CHUNK)).await?;
+        deleted.links =
+            in_chunks(|| magic_link::delete_expired(db, now - MAGIC_LINKS, CHUNK)).await?;
+        deleted.sessions = in_chunks(|| visitor_session::delete_expired(db, now, CHUNK)).await?;
         connect_account::drop_expired_links(db, now).await?;
         login_link::delete_old(db, now - LOGIN_LINKS).await?;
         plan_subscription::drop_expired_links(db, now).await?;
@@ -70,5 +72,19 @@ impl Engine {
             }
         }
         Ok(())
+    }
+}
+
+/// Deletes chunk after chunk, each a transaction of its own, until one is not full.
+async fn in_chunks<F: Future<Output = Result<u64, DbErr>>>(
+    delete: impl Fn() -> F,
+) -> Result<u64, DbErr> {
+    let mut deleted = 0;
+    loop {
+        let chunk = delete().await?;
+        deleted += chunk;
+        if chunk < CHUNK {
+            return Ok(deleted);
+        }
     }
 }

@@ -104,7 +104,22 @@ pub async fn delete(db: &impl ConnectionTrait, caller: &str, key: &str) -> Resul
     execute(db, sql, vec![caller.into(), key.into()]).await.map(drop)
 }
 
-/// Forgets keys first seen before a moment.
-pub async fn delete_old(db: &impl ConnectionTrait, before: i64) -> Result<u64, DbErr> {
-    execute(db, "DELETE FROM idempotency WHERE created_at <= $1", vec![before.into()]).await
+/// Forgets a key if it was first seen before a moment, so that it is free again.
+pub async fn delete_if_old(
+    db: &impl ConnectionTrait,
+    caller: &str,
+    key: &str,
+    before: i64,
+) -> Result<(), DbErr> {
+    let sql = "DELETE FROM idempotency WHERE caller = $1 AND key = $2 AND created_at <= $3";
+    execute(db, sql, vec![caller.into(), key.into(), before.into()]).await.map(drop)
+}
+
+/// Forgets keys first seen before a moment, so many at most.
+pub async fn delete_old(db: &impl ConnectionTrait, before: i64, chunk: u64) -> Result<u64, DbErr> {
+    let sql = format!(
+        "DELETE FROM idempotency WHERE (caller, key) IN (SELECT caller, key FROM idempotency \
+         WHERE created_at <= $1 ORDER BY created_at LIMIT {chunk})"
+    );
+    execute(db, &sql, vec![before.into()]).await
 }

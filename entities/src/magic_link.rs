@@ -43,18 +43,29 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<MagicLin
     query_one(db, "SELECT * FROM magic_link WHERE id = $1", vec![id.into()]).await
 }
 
-/// The newest link of an address that is still good.
-pub async fn newest_of_email(
+/// Takes one of the tries that the newest link of an address has for its code, if it is still good and has
+/// one left. In one statement: of many guesses at once, no more than `tries` get the link to look at.
+pub async fn take_try(
     db: &impl ConnectionTrait,
     email: &str,
     now: i64,
+    tries: u8,
 ) -> Result<Option<MagicLink>, DbErr> {
-    let sql =
-        "SELECT * FROM magic_link WHERE email = $1 AND expires_at > $2 ORDER BY id DESC LIMIT 1";
-    query_one(db, sql, vec![email.into(), now.into()]).await
+    let sql = "UPDATE magic_link SET code_tries = code_tries + 1 WHERE code_tries < $3 AND id = \
+               (SELECT id FROM magic_link WHERE email = $1 AND expires_at > $2 \
+               ORDER BY id DESC LIMIT 1) RETURNING *";
+    query_one(db, sql, vec![email.into(), now.into(), i32::from(tries).into()]).await
 }
 
-/// Deletes links that are no longer good since a moment.
-pub async fn delete_expired(db: &impl ConnectionTrait, before: i64) -> Result<u64, DbErr> {
-    execute(db, "DELETE FROM magic_link WHERE expires_at <= $1", vec![before.into()]).await
+/// Deletes links that are no longer good since a moment, so many at most.
+pub async fn delete_expired(
+    db: &impl ConnectionTrait,
+    before: i64,
+    chunk: u64,
+) -> Result<u64, DbErr> {
+    let sql = format!(
+        "DELETE FROM magic_link WHERE id IN (SELECT id FROM magic_link \
+         WHERE expires_at <= $1 ORDER BY expires_at LIMIT {chunk})"
+    );
+    execute(db, &sql, vec![before.into()]).await
 }

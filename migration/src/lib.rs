@@ -22,6 +22,7 @@ mod m20261121_000009_create_audit_log;
 mod m20261121_000010_keep_past_connect_accounts;
 mod m20261121_000011_create_plan_subscription;
 mod m20261121_000012_create_member_and_access_token;
+mod m20261121_000013_see_sessions_and_count_codes;
 mod m20261121_000014_index_pages_of_handle;
 
 /// All steps, in order.
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000010_keep_past_connect_accounts::Migration),
             Box::new(m20261121_000011_create_plan_subscription::Migration),
             Box::new(m20261121_000012_create_member_and_access_token::Migration),
+            Box::new(m20261121_000013_see_sessions_and_count_codes::Migration),
             Box::new(m20261121_000014_index_pages_of_handle::Migration),
         ]
     }

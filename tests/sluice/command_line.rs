@@ -180,6 +180,8 @@ async fn what_cannot_be_used_is_named() {
             r#"{"PRO":{"paidPages":false},"FREE":{"paidPages":true}}"#,
             &["api", "worker", "serve"],
         ),
+        ("SLUICE_TRUSTED_PROXIES", "everybody", &["api", "serve"]),
+        ("SLUICE_WRITES_PER_MINUTE", "0", &["api", "serve"]),
         ("SMTP_URL", "ftp://x", &["worker", "serve"]),
         ("SLUICE_MAIL_FROM", "nobody", &["worker", "serve"]),
         ("STRIPE_API_BASE", "nonsense", &["api", "worker", "serve"]),

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::id::MagicLinkId;
 
@@ -62,21 +62,22 @@ impl Keys {
         genuine.then_some(link)
     }
 
-    /// The six digits that may be typed in place of the link.
+    /// The eight digits that may be typed in place of the link. Computed like its token, and stored nowhere.
     pub fn magic_link_code(&self, link: MagicLinkId) -> String {
         self.0.first().map(|key| code(key, link)).unwrap_or_default()
     }
 
-    /// Whether these are the six digits of the link.
+    /// Whether these are the eight digits of the link, found out in the same time for every guess.
     pub fn is_magic_link_code(&self, link: MagicLinkId, given: &str) -> bool {
-        self.0.iter().any(|key| code(key, link).as_bytes().ct_eq(given.as_bytes()).into())
+        let genuine = |key: &Vec<u8>| code(key, link).as_bytes().ct_eq(given.as_bytes());
+        self.0.iter().fold(Choice::from(0), |found, key| found | genuine(key)).into()
     }
 }
 
 fn code(key: &[u8], link: MagicLinkId) -> String {
     let digest = mac(key, "magic_link_code", &link.to_string());
     let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    format!("{:06}", number % 1_000_000)
+    format!("{:08}", number % 100_000_000)
 }
 
 /// The purpose is part of what is hashed, so that a hash made for one use is worth nothing in another.
@@ -117,6 +118,12 @@ mod tests {
         assert_eq!(Keys::parse("new").unwrap().verify_magic_link_token(&token), None);
         let other = token.replacen('0', "1", 1);
         assert_eq!(old.verify_magic_link_token(&other), None);
-        assert!(rotated.is_magic_link_code(link, &old.magic_link_code(link)));
+        let code = old.magic_link_code(link);
+        assert_eq!((code.len(), code.bytes().all(|byte| byte.is_ascii_digit())), (8, true));
+        assert!(rotated.is_magic_link_code(link, &code));
+        assert_ne!(code, rotated.magic_link_code(link));
+        for wrong in ["", "0", "00000000", &code[..7], &format!("{code}0")] {
+            assert!(!rotated.is_magic_link_code(link, wrong), "{wrong}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Magic link: how a visitor signs in. One run for each link.
 //!
 //! It promises: a link signs in once, within 15 minutes, and only by a deliberate act (a GET consumes
-//! nothing); its six-digit code may be mistyped four times.
+//! nothing).
 //!
-//! The token is stored nowhere: whether a token or code is genuine is decided by whoever holds the keys,
-//! before this machine hears of it.
+//! Token and code are stored nowhere: whether one is genuine, and how often the code may still be tried, is
+//! decided by whoever holds the keys, before this machine hears of it. Wrong codes do not harm the link:
+//! else whoever knows an address could keep its owner out.
 //!
 //! Diagram: `workflows/diagrams/magic_link.mmd`, explored from this file.
 
@@ -20,7 +21,7 @@ use crate::{
 
 /// How long a link is good for, in milliseconds.
 pub const LIFETIME: i64 = 15 * Timestamp::MINUTE;
-/// How often a code may be tried.
+/// How often the code of a link may be tried.
 pub const CODE_TRIES: u8 = 5;
 
 /// What a link remembers.
@@ -28,12 +29,12 @@ pub const CODE_TRIES: u8 = 5;
 #[allow(missing_docs, reason = "the variant's comment speaks of its fields")]
 pub enum State {
     /// The mail is on its way.
-    Requested { link: MagicLinkId, expires_at: Timestamp, wrong_codes: u8 },
+    Requested { link: MagicLinkId, expires_at: Timestamp },
     /// The mail server has it.
-    Sent { link: MagicLinkId, expires_at: Timestamp, wrong_codes: u8 },
+    Sent { link: MagicLinkId, expires_at: Timestamp },
     /// It signed this session in.
     Consumed { session: SessionId },
-    /// Too late, too many wrong codes, or called off.
+    /// Too late, or called off.
     Expired,
 }
 
@@ -48,8 +49,6 @@ pub enum Event {
     MailDone,
     /// A genuine token or code was presented.
     Consume(Box<VisitorSession>),
-    /// A wrong code was presented.
-    WrongCode,
     /// A person calls the link off.
     Cancel,
     /// The timer: 15 minutes are over.
@@ -61,7 +60,7 @@ pub struct MagicLink;
 
 impl Workflow for MagicLink {
     const NAME: &'static str = "magic_link";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;
@@ -77,8 +76,8 @@ impl Workflow for MagicLink {
     fn step(state: &State, event: &Event, at: Timestamp) -> Result<Step<State>, Refused> {
         use {Event as E, State as S};
         match (state.clone(), event) {
-            (S::Requested { link, expires_at, wrong_codes }, E::MailDone) => {
-                Ok(waiting(S::Sent { link, expires_at, wrong_codes }, expires_at))
+            (S::Requested { link, expires_at }, E::MailDone) => {
+                Ok(waiting(S::Sent { link, expires_at }, expires_at))
             }
             // The timer may be late: what counts is the time.
             (S::Requested { expires_at, .. } | S::Sent { expires_at, .. }, E::Consume(_))
@@ -87,18 +86,6 @@ impl Workflow for MagicLink {
                 Ok(Step::to(S::Expired))
             }
             (S::Requested { .. } | S::Sent { .. }, E::Consume(session)) => Ok(consumed(session)),
-            (S::Requested { wrong_codes, .. } | S::Sent { wrong_codes, .. }, E::WrongCode)
-                if wrong_codes + 1 >= CODE_TRIES =>
-            {
-                Ok(Step::to(S::Expired))
-            }
-            (S::Requested { link, expires_at, wrong_codes }, E::WrongCode) => Ok(waiting(
-                S::Requested { link, expires_at, wrong_codes: wrong_codes + 1 },
-                expires_at,
-            )),
-            (S::Sent { link, expires_at, wrong_codes }, E::WrongCode) => {
-                Ok(waiting(S::Sent { link, expires_at, wrong_codes: wrong_codes + 1 }, expires_at))
-            }
             (S::Requested { .. } | S::Sent { .. }, E::TimerFired | E::Cancel) => {
                 Ok(Step::to(S::Expired))
             }
@@ -130,7 +117,7 @@ impl Workflow for MagicLink {
 }
 
 fn requested(link: MagicLinkId, expires_at: Timestamp) -> Step<State> {
-    waiting(State::Requested { link, expires_at, wrong_codes: 0 }, expires_at)
+    waiting(State::Requested { link, expires_at }, expires_at)
         .effect(Effect::SendMail(Mail::MagicLink(link)))
 }
 

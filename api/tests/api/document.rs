@@ -33,6 +33,40 @@ async fn every_operation_is_described_and_guarded() {
     assert!(guarded > 15, "{guarded}");
 }
 
+/// Writes that are repeated without harm and without a key, and why.
+const NEED_NO_KEY: &[(&str, &str)] = &[
+    (
+        "useMagicLink",
+        "a link signs in once; its session is a secret, and not kept among the answers",
+    ),
+    ("signVisitorOut", "there is nothing left to end"),
+    ("signVisitorOutEverywhere", "there is nothing left to end"),
+    ("endVisitorSession", "the session is gone"),
+    ("receiveStripeEvent", "Stripe's own id is the key"),
+    ("receiveStripeConnectEvent", "Stripe's own id is the key"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_write_takes_a_key_or_needs_none() {
+    let world = World::sqlite().await;
+    let document = world.get("/openapi.json").send().await.expect(200);
+    let (mut without, mut with) = (Vec::new(), 0);
+    for (_, operations) in document["paths"].as_object().unwrap() {
+        for (_, operation) in operations.as_object().unwrap().iter().filter(|(m, _)| *m != "get") {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            match parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key") {
+                true => with += 1,
+                false => without.push(operation["operationId"].as_str().unwrap().to_owned()),
+            }
+        }
+    }
+    without.sort();
+    let mut expected: Vec<_> = NEED_NO_KEY.iter().map(|(id, _)| (*id).to_owned()).collect();
+    expected.sort();
+    assert_eq!(without, expected);
+    assert!(with > 5, "{with}");
+}
+
 fn described(name: &str, operation: &Value) {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     for parameter in parameters {

@@ -5,14 +5,32 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use crate::{
+    client::{Call, Seen},
     on_both,
-    world::{World, token},
+    world::{Setup, World, token},
 };
 
 const CHECKOUT: &str = "/v2/public/pages/alice/guide/checkout";
 
 async fn count(world: &World, table: &str) -> i64 {
     world.number(&format!("SELECT count(*) AS number FROM {table}")).await
+}
+
+/// Everybody got the one answer, or was told to wait.
+fn expect_one_answer(seen: &[Seen], status: u16) -> serde_json::Value {
+    let (done, waiting): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.status == status);
+    for seen in waiting {
+        seen.problem(409, "idempotency_in_progress");
+        assert!(seen.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
+    }
+    let answers: Vec<_> = done.iter().map(|seen| seen.expect(status)).collect();
+    assert!(
+        !answers.is_empty() && answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:?}"
+    );
+    let fresh = done.iter().filter(|seen| seen.header("idempotent-replayed").is_none()).count();
+    assert_eq!(fresh, 1, "{done:?}");
+    answers[0].clone()
 }
 
 on_both! {
@@ -82,6 +100,74 @@ async fn of_many_at_once_one_is_carried_out(world: World) {
     let again = world.post(CHECKOUT).cookie(&cookie).key("k1").json(json!({})).send().await;
     assert_eq!(again.expect(200), done[0]);
     assert_eq!(world.stripe.made("session"), 1);
+}
+
+// Two API processes that share nothing but the database.
+async fn of_many_at_two_processes_one_is_carried_out(world: World) {
+    world.seller("alice").await;
+    world.page("alice", "guide").await;
+    let cookie = world.visitor("bob@example.com").await;
+    let other = world.another_api(Setup::default()).await;
+    let both = [&world.app, &other];
+    let tries = (0..12).map(|n| {
+        let call = Call::new(both[n % 2], "POST", CHECKOUT).cookie(&cookie);
+        call.key("race").json(json!({})).send()
+    });
+    let seen = futures::future::join_all(tries).await;
+    let done = expect_one_answer(&seen, 200);
+    assert_eq!((count(&world, "checkout").await, world.stripe.made("session")), (1, 1));
+    let again = Call::new(&other, "POST", CHECKOUT).cookie(&cookie).key("race").json(json!({}));
+    assert_eq!(again.send().await.expect(200), done);
+
+    // A write that is answered in its own transaction.
+    let create = |app, n: usize| {
+        let name = if n < 8 { "gallery" } else { "another-body" };
+        let body = json!({"slug": name, "title": "G", "mode": "PUBLIC"});
+        let call = Call::new(app, "POST", "/v2/handles/alice/pages").bearer(token("alice"));
+        call.key("race").json(body).send()
+    };
+    let seen =
+        futures::future::join_all((0..12).map(|n| create(both[n % 2], n))).await;
+    let (mismatched, seen): (Vec<_>, Vec<_>) = seen.into_iter().partition(|seen| seen.status == 422);
+    expect_one_answer(&seen, 201);
+    assert!(mismatched.len() == 4 || mismatched.len() == 8, "{mismatched:?}");
+    let pages = "SELECT count(*) AS number FROM page WHERE slug IN ('gallery', 'another-body')";
+    assert_eq!(world.number(pages).await, 1);
+}
+
+async fn two_keys_are_no_key(world: World) {
+    let body = json!({"handle": "alice", "displayName": "Alice"});
+    let call = world.post("/v2/handles").bearer(token("alice")).key("a").key("b").json(body);
+    let problem = call.send().await.problem(400, "invalid_request");
+    assert_eq!(problem["errors"][0]["field"], "Idempotency-Key");
+    assert_eq!(count(&world, "handle").await, 0);
+}
+
+async fn an_answer_survives_the_process(world: World) {
+    let body = json!({"handle": "alice", "displayName": "Alice"});
+    let first =
+        world.post("/v2/handles").bearer(token("alice")).key("k").json(body.clone()).send().await;
+    let restarted = world.another_api(Setup::default()).await;
+    let again = Call::new(&restarted, "POST", "/v2/handles").bearer(token("alice")).key("k");
+    let again = again.json(body).send().await;
+    assert_eq!(first.expect(201), again.expect(201));
+    assert_eq!(again.header("location"), Some("/v2/handles/alice"));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+}
+
+// A day later the key is free, and nobody else's key is deleted on the way.
+async fn a_key_that_is_a_day_old_is_free(world: World) {
+    let create = |key: &str, name: &str| {
+        let body = json!({"handle": name, "displayName": "A"});
+        world.post("/v2/handles").bearer(token("alice")).key(key).json(body).send()
+    };
+    create("k1", "one").await.expect(201);
+    create("k2", "two").await.expect(201);
+    world.engine.clock().advance(86_400_001);
+    create("k1", "three").await.expect(201);
+    assert_eq!(count(&world, "idempotency").await, 2);
+    assert_eq!(world.engine.retain().await.unwrap().answers, 1);
+    assert_eq!(count(&world, "idempotency").await, 1);
 }
 
 // The process died after the commit: the key is there, the purchase is, the answer is not.

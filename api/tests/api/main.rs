@@ -18,10 +18,13 @@ mod member;
 mod outage;
 mod page_version;
 mod plans;
+mod redis_proxy;
 mod service;
 mod sign_in;
 mod story;
 mod stripe;
+mod throttle;
+mod visitor_sessions;
 mod webhook;
 mod world;
 

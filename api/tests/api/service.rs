@@ -1,6 +1,6 @@
 //! What those who run the service ask, and what every answer carries.
 
-use poem::{Endpoint, Request};
+use poem::{Endpoint, Request, Response, endpoint::BoxEndpoint};
 use serde_json::json;
 
 use crate::world::{Setup, World, token};
@@ -20,7 +20,7 @@ async fn the_service_answers_for_itself() {
     assert!(policy.contains("connect-src 'self'"), "{policy}");
     let refused = world.call("DELETE", "/v2/handles/alice/pages/x").send().await;
     refused.problem(405, "method_not_allowed");
-    assert_eq!(refused.header("allow"), Some("GET, PATCH"));
+    assert_eq!(refused.header("allow"), Some("GET, HEAD, PATCH"));
     let errors = world.get("/docs/errors").send().await;
     for code in api::Code::ALL {
         assert!(errors.text.contains(&format!("id=\"{}\"", code.name())), "{}", code.name());
@@ -36,12 +36,7 @@ async fn metrics_are_for_the_loopback_or_the_token() {
     assert_eq!((seen.status, seen.text.as_str()), (200, "sluice_up 1\n"));
     // Without a token: over a real socket, from the loopback; and through a proxy that runs there.
     let world = World::with(Setup { metrics_token: None, ..Setup::default() }).await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-    let acceptor = poem::listener::TcpAcceptor::from_tokio(listener).unwrap();
-    let server = tokio::spawn(poem::Server::new_with_acceptor(acceptor).run(world.app));
+    let (address, server) = listening(world.app);
     for (header, status) in [("x-nothing: 1", "200"), ("x-forwarded-for: 203.0.113.7", "403")] {
         let request =
             format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n\r\n");
@@ -52,6 +47,17 @@ async fn metrics_are_for_the_loopback_or_the_token() {
     server.abort();
 }
 
+type Served = tokio::task::JoinHandle<std::io::Result<()>>;
+
+fn listening(app: BoxEndpoint<'static, Response>) -> (std::net::SocketAddr, Served) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+    let acceptor = poem::listener::TcpAcceptor::from_tokio(listener).unwrap();
+    (address, tokio::spawn(poem::Server::new_with_acceptor(acceptor).run(app)))
+}
+
 fn over_a_socket(address: std::net::SocketAddr, request: &str) -> String {
     use std::io::{Read, Write};
 
@@ -60,6 +66,43 @@ fn over_a_socket(address: std::net::SocketAddr, request: &str) -> String {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn head_is_get_without_the_body() {
+    let world = World::sqlite().await;
+    world.handle("alice").await;
+    let alice = token("alice");
+    for path in [
+        "/healthz",
+        "/docs",
+        "/docs/errors",
+        "/openapi.json",
+        "/",
+        "/v2/handles/alice",
+        "/v2/handles/nobody",
+        "/v2/visitor/session",
+        "/v2/nowhere",
+        "/v2/visitor/auth/verify?token=forged",
+    ] {
+        let get = world.get(path).bearer(&alice).header("x-request-id", "one").send().await;
+        let head =
+            world.call("HEAD", path).bearer(&alice).header("x-request-id", "one").send().await;
+        assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        let length = head.header("content-length").unwrap().parse::<usize>().unwrap();
+        assert_eq!(length, get.text.len(), "{path}");
+    }
+    let refused = world.call("HEAD", "/v2/visitor/auth/magic-link").send().await;
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("POST")));
+    // Over a real socket: nothing follows the headers.
+    let (address, server) = listening(world.app);
+    let request = "HEAD /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer =
+        tokio::task::spawn_blocking(move || over_a_socket(address, request)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n"), "{answer}");
+    assert!(answer.to_lowercase().contains("content-length: 15\r\n"), "{answer}");
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,7 +60,7 @@ async fn one_of_many_at_once_signs_in(world: World) {
 
 async fn the_code_may_be_mistyped_four_times(world: World) {
     let wrong = |code: &str| if code == "000000" { "000001" } else { "000000" };
-    for (mistakes, last) in [(4, 200), (5, 410)] {
+    for (mistakes, last) in [(4, 200), (5, 400)] {
         world.ask_to_sign_in("bob@example.com").await.expect(202);
         let code = world.mailed_code();
         for _ in 0..mistakes {
@@ -70,8 +70,99 @@ async fn the_code_may_be_mistyped_four_times(world: World) {
         let proof = json!({"email": "bob@example.com", "code": code});
         let seen = world.post(VERIFY).json(proof).send().await;
         assert_eq!(seen.status, last, "{}", seen.text);
-        world.settle().await;
     }
+    // Whoever knows the address can spoil the code, and not the link.
+    let proof = json!({"token": world.mailed_token()});
+    world.post(VERIFY).json(proof).send().await.expect(200);
+}
+
+async fn no_more_than_five_guesses_at_once_are_looked_at(world: World) {
+    world.ask_to_sign_in("bob@example.com").await.expect(202);
+    let code = world.mailed_code();
+    let guesses = (0..24).map(|n| {
+        let guess = format!("{:08}", (code.parse::<u64>().unwrap() + n + 1) % 100_000_000);
+        world.post(VERIFY).json(json!({"email": "bob@example.com", "code": guess})).send()
+    });
+    for seen in futures::future::join_all(guesses).await {
+        seen.problem(400, "code_wrong");
+    }
+    assert_eq!(world.number("SELECT CAST(code_tries AS BIGINT) AS number FROM magic_link").await, 5);
+    let right = json!({"email": "bob@example.com", "code": code});
+    world.post(VERIFY).json(right).send().await.problem(400, "code_wrong");
+    assert_eq!(world.number("SELECT count(*) AS number FROM visitor_session").await, 0);
+}
+
+async fn of_many_who_type_the_right_code_one_signs_in(world: World) {
+    world.ask_to_sign_in("bob@example.com").await.expect(202);
+    let code = world.mailed_code();
+    let spaced = format!("{} {}-{}", &code[..3], &code[3..6], &code[6..]);
+    let proof = json!({"email": " BOB@example.com ", "code": spaced});
+    let tries = (0..4).map(|_| world.post(VERIFY).json(proof.clone()).send());
+    let seen = futures::future::join_all(tries).await;
+    assert_eq!(seen.iter().filter(|seen| seen.status == 200).count(), 1, "{seen:?}");
+    assert_eq!(world.number("SELECT count(*) AS number FROM visitor_session").await, 1);
+}
+
+async fn a_refused_code_does_not_tell_whether_the_address_is_known(world: World) {
+    world.visitor("bob@example.com").await;
+    world.ask_to_sign_in("bob@example.com").await.expect(202);
+    let code = world.mailed_code();
+    let wrong = if code == "00000000" { "00000001" } else { "00000000" };
+    let mut answers = Vec::new();
+    for email in ["bob@example.com", "nobody@example.com"] {
+        let began = std::time::Instant::now();
+        let proof = json!({"email": email, "code": wrong});
+        let seen = world.post(VERIFY).header("x-request-id", "same").json(proof).send().await;
+        seen.problem(400, "code_wrong");
+        assert!(began.elapsed().as_millis() >= 250, "{email}: {:?}", began.elapsed());
+        let mut names: Vec<_> = seen.headers.keys().map(|name| name.to_string()).collect();
+        names.sort();
+        answers.push((seen.text, names));
+    }
+    assert_eq!(answers[0], answers[1]);
+    let asked = |email: &str| {
+        let body = json!({"email": email});
+        world.post("/v2/visitor/auth/magic-link").json(body).send()
+    };
+    let (known, unknown) = (asked("bob@example.com").await, asked("new@example.com").await);
+    let fields = |seen: &crate::client::Seen| {
+        seen.expect(202).as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(fields(&known), fields(&unknown));
+}
+
+async fn the_tokens_and_codes_are_stored_nowhere(world: World) {
+    world.ask_to_sign_in("bob@example.com").await.expect(202);
+    let (token, code) = (world.mailed_token(), world.mailed_code());
+    let signature = token.split_once('.').unwrap().1.to_owned();
+    for (table, columns) in [
+        ("magic_link", "email || COALESCE(return_to, '')"),
+        ("inbox", "event || source_id"),
+        ("outbox", "effect"),
+        ("run", "state"),
+        ("history", "event"),
+    ] {
+        for secret in [&signature, &code] {
+            let sql = format!(
+                "SELECT count(*) AS number FROM {table} WHERE {columns} LIKE '%{secret}%'"
+            );
+            assert_eq!(world.number(&sql).await, 0, "{table}");
+        }
+    }
+}
+
+async fn a_repeated_request_sends_one_mail(world: World) {
+    let ask = |key: &str, email: &str| {
+        let body = json!({"email": email});
+        world.post("/v2/visitor/auth/magic-link").key(key).json(body).send()
+    };
+    let first = ask("k1", "bob@example.com").await;
+    let again = ask("k1", "bob@example.com").await;
+    assert_eq!(first.expect(202), again.expect(202));
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    ask("k1", "eve@example.com").await.problem(422, "idempotency_mismatch");
+    world.settle().await;
+    assert_eq!(world.stripe.mailed.lock().unwrap().len(), 1);
 }
 
 async fn a_link_is_good_for_15_minutes(world: World) {
@@ -176,4 +267,83 @@ async fn the_form_leads_where_the_visitor_wanted_to_go() {
     let seen = world.post(VERIFY).raw("application/x-www-form-urlencoded", form).send().await;
     seen.expect(303);
     assert_eq!(seen.header("location"), Some("/pages/x?y=1#z"));
+}
+
+/// What does not lead to another site is taken, and then leads to a page of ours; the rest is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_sent_to_another_site() {
+    let world = World::sqlite().await;
+    let ours: url::Url = "http://localhost:8080/v2/visitor/auth/verify".parse().unwrap();
+    let mut taken = Vec::new();
+    for to in [
+        "/",
+        "/pages/x?next=//evil.test#//evil.test",
+        "/a//evil.test",
+        "/pages/%2f%2fevil.test",
+        "HTTP://LOCALHOST:8080/x",
+        "/\u{200b}/evil.test",
+        "//evil.test",
+        "///evil.test",
+        "/\\evil.test",
+        "\\\\evil.test",
+        "\\/evil.test",
+        "/.//evil.test",
+        "/..//evil.test",
+        "/x/..//evil.test",
+        "/x/../\\evil.test",
+        "/%2e//evil.test",
+        "/%2f%2fevil.test",
+        "/%2Fevil.test",
+        "/%5cevil.test",
+        "http://localhost:8080//evil.test",
+        "http://localhost:8080/%2f/evil.test",
+        "http://localhost:8080/.//evil.test",
+        "http:evil.test",
+        "http:/evil.test",
+        "http:\\\\evil.test",
+        "https://localhost:8080/",
+        "http://localhost:8081/",
+        "http://localhost/",
+        "http://localhost:8080@evil.test/",
+        "http://localhost:8080%2f@evil.test/",
+        "http://evil.test@localhost:8080/",
+        "http://:pw@localhost:8080/",
+        "http://localhost:8080.evil.test/",
+        "http://evil.test#@localhost:8080/",
+        "http://evil.test?@localhost:8080/",
+        "http://\u{ff4c}ocalhost.evil.test/",
+        "https://alice.example/on-the-list-but-not-ours",
+        "\u{ff0f}\u{ff0f}evil.test",
+        "/\t/evil.test",
+        "/\n/evil.test",
+        "\t//evil.test",
+        " //evil.test",
+        "/\u{2028}/evil.test",
+        "/\u{7f}/evil.test",
+        "javascript:alert(1)",
+        "JavaScript:alert(1)//http://localhost:8080/",
+        "data:text/html,x",
+        "blob:http://localhost:8080/x",
+        "file:///etc/passwd",
+        "evil.test",
+        "",
+    ] {
+        let wish = json!({"email": "bob@example.com", "returnTo": to});
+        let seen = world.post("/v2/visitor/auth/magic-link").json(wish).send().await;
+        if seen.status == 400 {
+            let problem = seen.problem(400, "invalid_request");
+            assert_eq!(problem["errors"][0]["field"], "returnTo", "{to:?}");
+            continue;
+        }
+        seen.expect(202);
+        world.settle().await;
+        let form = format!("token={}", world.mailed_token());
+        let seen = world.post(VERIFY).raw("application/x-www-form-urlencoded", form).send().await;
+        seen.expect(303);
+        let location = seen.header("location").unwrap();
+        assert_eq!(ours.join(location).unwrap().origin(), ours.origin(), "{to:?}: {location}");
+        assert!(location.starts_with('/') && !location.starts_with("//"), "{to:?}: {location}");
+        taken.push(to);
+    }
+    assert_eq!(taken.len(), 6, "{taken:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use api::{ApiConfig, JwtConfig, KeySource, Readiness, SignInLimits};
+use api::{ApiConfig, JwtConfig, KeySource, Readiness, SignInLimits, ThrottleConfig};
 use async_trait::async_trait;
 use engine::{Engine, Slots, Wakeups, Work, ingest::Ingest};
 use entities::{
@@ -40,7 +40,8 @@ pub struct World {
     pub stripe: Arc<Stripe>,
     pub app: BoxEndpoint<'static, Response>,
     worker: Worker,
-    _database: TestDatabase,
+    bell: Arc<Notify>,
+    database: TestDatabase,
 }
 
 /// How a world differs from the usual one.
@@ -49,6 +50,7 @@ pub struct Setup {
     pub plans: Option<&'static str>,
     pub answer_within: Duration,
     pub limits: SignInLimits,
+    pub throttles: ThrottleConfig,
     pub issuer: Option<String>,
     pub audience: Option<String>,
     pub jwks: Option<Arc<dyn KeySource>>,
@@ -65,6 +67,7 @@ impl Default for Setup {
             plans: None,
             answer_within: Duration::from_secs(20),
             limits: SignInLimits { per_address: many, per_client: many },
+            throttles: ThrottleConfig { reads: many, writes: many, ..Default::default() },
             issuer: None,
             audience: None,
             jwks: None,
@@ -161,8 +164,17 @@ impl World {
         let stripe = Arc::new(Stripe::default());
         let ingest = Ingest::start(engine.clone());
         let app = api::app(engine.clone(), ingest, config(setup)).boxed();
-        let worker = Worker::start(engine.clone(), stripe.clone(), bell);
-        Self { engine, stripe, app, worker, _database: database }
+        let worker = Worker::start(engine.clone(), stripe.clone(), bell.clone());
+        Self { engine, stripe, app, worker, bell, database }
+    }
+
+    /// Another API process over the same database: it shares nothing else with the first.
+    pub async fn another_api(&self, setup: Setup) -> BoxEndpoint<'static, Response> {
+        let pools = Database::open(self.database.url(), PoolSize(6)).await.unwrap();
+        let node = format!("test-{}", Uuid::now_v7());
+        let engine = Engine::new(pools, Arc::new(Bell(self.bell.clone())), node);
+        let ingest = Ingest::start(engine.clone());
+        api::app(engine, ingest, config(setup)).boxed()
     }
 
     /// Nobody works any more: whatever is sent from now on stays where it is.
@@ -355,6 +367,7 @@ fn config(setup: Setup) -> ApiConfig {
         ready: Arc::new(Ready(setup.ready)),
         answer_within: setup.answer_within,
         sign_in_limits: setup.limits,
+        throttles: setup.throttles,
     }
 }
 

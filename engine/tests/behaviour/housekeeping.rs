@@ -4,7 +4,7 @@ use engine::{
     Invariant,
     ingest::{Accepted, Ingest, Webhook},
 };
-use entities::{inbox, statement::execute, webhook_body};
+use entities::{idempotency, inbox, statement::execute, webhook_body};
 use workflows::{Timestamp, checkout::Event, message::Message};
 
 use crate::{
@@ -73,6 +73,24 @@ on_both! {
         assert!(inbox::find(db, "stripe", "evt_1").await.unwrap().is_none());
         assert_eq!(world.timeline(id).await.len(), 3, "history stays");
         world.check().await;
+    }
+
+    async fn retention_deletes_more_than_a_chunk(world: World) {
+        let db = world.engine.database().write();
+        let now = world.engine.clock().local_millis();
+        let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500) \
+                   INSERT INTO idempotency \
+                   (caller, key, fingerprint, subject, locked_until, created_at) \
+                   SELECT 'subject:alice', 'key-' || i, 'f', $1, 0, \
+                   CASE WHEN i <= 2400 THEN CAST($2 AS BIGINT) ELSE CAST($3 AS BIGINT) END FROM n";
+        let subject = uuid::Uuid::now_v7();
+        let values = vec![subject.into(), (now - Timestamp::DAY).into(), now.into()];
+        execute(db, sql, values).await.unwrap();
+        assert_eq!(world.engine.retain().await.unwrap().answers, 2_400);
+        assert_eq!(world.engine.retain().await.unwrap().answers, 0);
+        let caller = "subject:alice";
+        assert!(idempotency::find(db, caller, "key-2400").await.unwrap().is_none());
+        assert!(idempotency::find(db, caller, "key-2500").await.unwrap().is_some());
     }
 
     async fn a_check_finds_what_is_wrong(world: World) {

@@ -60,7 +60,7 @@ async fn a_sign_in_mail_has_a_genuine_link_and_its_code() {
     assert_eq!(keys().verify_magic_link_token(token), Some(link));
     let (_, after) = mail.split_once("asked to sign in: ").unwrap();
     let code = after.split_whitespace().next().unwrap();
-    assert_eq!(code.len(), 6);
+    assert_eq!(code.len(), 8);
     assert!(keys().is_magic_link_code(link, code));
 }
 

@@ -358,7 +358,6 @@ pub fn magic_link_events() -> Vec<Example<magic_link::Event>> {
         example("", E::MailDone),
         example("", E::Consume(Box::new(visitor_session()))),
         Example { at: late, ..example("late", E::Consume(Box::new(visitor_session()))) },
-        example("", E::WrongCode),
         example("", E::Cancel),
         example("", E::TimerFired),
     ]

@@ -12,7 +12,7 @@ use workflows::workflow::Workflow;
 
 use crate::{
     examples::{
-        Example, checkout_events, connect_onboarding_events, earnings_rollup_events,
+        Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events, link,
         magic_link_events, page_publish_events, plan_subscription_events,
     },
     explore::{label, transitions},
@@ -98,8 +98,21 @@ fn magic_link() {
         &expect_file!["../golden/magic_link.json"],
         &magic_link_events(),
         &variants!(State: Requested, Sent, Consumed, Expired),
-        &variants!(Event: Request, MailDone, Consume, WrongCode, Cancel, TimerFired),
+        &variants!(Event: Request, MailDone, Consume, Cancel, TimerFired),
     );
+}
+
+/// Version 1 counted wrong codes in the state.
+#[test]
+fn a_magic_link_of_version_1_is_read() {
+    use workflows::magic_link::{MagicLink, State};
+    let fields = json!({"link": link(), "expires_at": START, "wrong_codes": 3});
+    for (name, state) in [
+        ("Requested", State::Requested { link: link(), expires_at: START }),
+        ("Sent", State::Sent { link: link(), expires_at: START }),
+    ] {
+        assert_eq!(MagicLink::upgrade(1, json!({name: fields.clone()})), Ok(state));
+    }
 }
 
 #[test]

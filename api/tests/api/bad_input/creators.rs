@@ -28,6 +28,8 @@ pub fn handles() -> Vec<Row> {
         ("POST", "/v2/handles", Alice, text("text/plain", "{}"), "415 unsupported_media_type"),
         ("POST", "/v2/handles", Alice, text(JSON, &big), "413 too_large"),
         ("POST", "/v2/handles", Alice, Key("has a space", json!({"handle": "bob", "displayName": "B"})), "400 invalid_request Idempotency-Key"),
+        ("POST", "/v2/handles", Alice, Key("schlüssel", json!({"handle": "bob", "displayName": "B"})), "400 invalid_request Idempotency-Key"),
+        ("POST", "/v2/handles", Alice, Key("", json!({"handle": "bob", "displayName": "B"})), "400 invalid_request Idempotency-Key"),
         ("PUT", "/v2/handles", Alice, handle("bob"), "405 method_not_allowed"),
         ("GET", "/v2/handles/nobody", Alice, Nothing, "404 unknown_handle"),
         ("GET", "/v2/handles/N%20O", Alice, Nothing, "404 unknown_handle"),

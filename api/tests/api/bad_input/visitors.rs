@@ -1,5 +1,7 @@
 //! What visitors, Stripe and those who run the service may get wrong.
 
+use serde_json::json;
+
 use super::*;
 
 #[rustfmt::skip]
@@ -12,6 +14,7 @@ pub fn visitors() -> Vec<Row> {
         ("POST", LINK, Nobody, body!({"email": "b@c.de", "returnTo": "//evil.test"}), "400 invalid_request returnTo"),
         ("POST", LINK, Nobody, body!({"email": "b@c.de", "returnTo": "/\\evil.test"}), "400 invalid_request returnTo"),
         ("POST", LINK, Nobody, body!({"email": "b@c.de", "handle": "nobody"}), "404 unknown_handle"),
+        ("POST", LINK, Nobody, Key("has a space", json!({"email": "b@c.de"})), "400 invalid_request Idempotency-Key"),
         ("POST", LINK, ElseWhere, body!({"email": "b@c.de"}), "403 origin_mismatch"),
         ("GET", LINK, Nobody, Nothing, "405 method_not_allowed"),
         ("GET", VERIFY, Nobody, Nothing, "400 invalid_request token"),
@@ -21,6 +24,9 @@ pub fn visitors() -> Vec<Row> {
         ("POST", VERIFY, Nobody, body!({"token": "t", "code": "1"}), "400 invalid_request token"),
         ("POST", VERIFY, Nobody, body!({"email": "x@y.de", "code": "123456"}), "400 code_wrong"),
         ("POST", VERIFY, Nobody, body!({"email": "x", "code": "123456"}), "400 invalid_request email"),
+        ("POST", VERIFY, Nobody, body!({"email": "bob@example.com", "code": ""}), "400 code_wrong"),
+        ("POST", VERIFY, Nobody, body!({"email": "bob@example.com", "code": "9".repeat(10_000)}), "400 code_wrong"),
+        ("POST", VERIFY, Nobody, body!({"email": "bob@example.com", "code": 12345678}), "400 invalid_request code"),
         ("POST", VERIFY, Nobody, text("application/x-www-form-urlencoded", "token=a%00b"), "400 invalid_request"),
         ("POST", VERIFY, Nobody, text("application/x-www-form-urlencoded", "token=forged"), "400 link_invalid"),
         ("POST", VERIFY, Nobody, text("text/xml", "<a/>"), "415 unsupported_media_type"),
@@ -28,6 +34,21 @@ pub fn visitors() -> Vec<Row> {
         ("GET", "/v2/visitor/session", Nobody, Nothing, "401 not_signed_in"),
         ("POST", "/v2/visitor/auth/logout", ElseWhere, Nothing, "403 origin_mismatch"),
         ("GET", "/v2/visitor/auth/logout", Visitor, Nothing, "405 method_not_allowed"),
+        ("GET", SESSIONS, Nobody, Nothing, "401 not_signed_in"),
+        ("GET", "/v2/visitor/sessions?limit=0", Visitor, Nothing, "400 invalid_request limit"),
+        ("GET", "/v2/visitor/sessions?limit=101", Visitor, Nothing, "400 invalid_request limit"),
+        ("GET", "/v2/visitor/sessions?limit=many", Visitor, Nothing, "400 invalid_request limit"),
+        ("GET", "/v2/visitor/sessions?cursor=page_1", Visitor, Nothing, "400 invalid_request cursor"),
+        ("POST", SESSIONS, Visitor, Nothing, "405 method_not_allowed"),
+        ("DELETE", "/v2/visitor/sessions/sess_1", Nobody, Nothing, "401 not_signed_in"),
+        ("DELETE", "/v2/visitor/sessions/sess_1", Visitor, Nothing, "404 unknown_session"),
+        ("DELETE", "/v2/visitor/sessions/sess_1%00", Visitor, Nothing, "400 invalid_request"),
+        ("DELETE", "/v2/visitor/sessions/sess_00000000000000000000000000000001", Visitor, Nothing, "404 unknown_session"),
+        ("DELETE", "/v2/visitor/sessions/sess_1", ElseWhere, Nothing, "403 origin_mismatch"),
+        ("GET", "/v2/visitor/sessions/sess_1", Visitor, Nothing, "405 method_not_allowed"),
+        ("POST", EVERYWHERE, Nobody, Nothing, "401 not_signed_in"),
+        ("POST", EVERYWHERE, ElseWhere, Nothing, "403 origin_mismatch"),
+        ("GET", EVERYWHERE, Visitor, Nothing, "405 method_not_allowed"),
         ("POST", "/v2/visitor/auth/welcome", Nobody, Nothing, "405 method_not_allowed"),
     ]
 }

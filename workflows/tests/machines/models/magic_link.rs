@@ -5,7 +5,7 @@ use workflows::{
     Timestamp,
     effect::{Answer, Effect},
     id::SessionId,
-    magic_link::{CODE_TRIES, Event, LIFETIME, MagicLink, State},
+    magic_link::{Event, LIFETIME, MagicLink, State},
     record::{Record, VisitorSession},
     workflow::{Standing, Workflow},
 };
@@ -23,15 +23,12 @@ struct World {
     calls: Vec<Call>,
     /// Sessions that were signed in, and when.
     signed_in: Vec<(SessionId, Timestamp)>,
-    /// Wrong codes that were looked at.
-    wrong_codes: u8,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
     Tick(Timestamp),
     Consume(VisitorSession),
-    WrongCode,
     Cancel,
     Timer,
     Answer(usize, Answer),
@@ -50,7 +47,6 @@ impl World {
         let Ok(step) = MagicLink::step(&self.run, event, self.now) else {
             return;
         };
-        self.wrong_codes += u8::from(*event == Event::WrongCode);
         self.run = step.state;
         self.wake_at = step.wake_at;
         self.calls.extend(step.effects.into_iter().map(Call::new));
@@ -78,7 +74,6 @@ impl Model for LinkModel {
             wake_at: step.wake_at,
             calls: step.effects.into_iter().map(Call::new).collect(),
             signed_in: Vec::new(),
-            wrong_codes: 0,
         }]
     }
 
@@ -89,7 +84,7 @@ impl Model for LinkModel {
             }
         }
         actions.extend([visitor_session(), other_browser()].map(Action::Consume));
-        actions.extend([Action::WrongCode, Action::Cancel]);
+        actions.push(Action::Cancel);
         if world.wake_at.is_some_and(|at| at <= world.now) {
             actions.push(Action::Timer);
         }
@@ -105,7 +100,6 @@ impl Model for LinkModel {
         match action {
             Action::Tick(now) => world.now = now,
             Action::Consume(session) => world.hear(&Event::Consume(Box::new(session))),
-            Action::WrongCode => world.hear(&Event::WrongCode),
             Action::Cancel => world.hear(&Event::Cancel),
             Action::Timer => world.hear(&Event::TimerFired),
             Action::Answer(call, answer) => {
@@ -124,9 +118,6 @@ impl Model for LinkModel {
             Property::always("never after it expired", |_, world: &World| {
                 world.signed_in.iter().all(|(_, at)| *at < START.plus(LIFETIME))
             }),
-            Property::always("is worth nothing after five wrong codes", |_, world: &World| {
-                world.wrong_codes < CODE_TRIES || world.run == State::Expired
-            }),
             Property::always("consumed is signed in", |_, world: &World| {
                 matches!(world.run, State::Consumed { .. }) == (world.signed_in.len() == 1)
             }),
@@ -139,9 +130,6 @@ impl Model for LinkModel {
                     matches!(world.run, State::Consumed { .. }) && !world.calls.is_empty()
                 },
             ),
-            Property::sometimes("signs in after four wrong codes", |_, world: &World| {
-                matches!(world.run, State::Consumed { .. }) && world.wrong_codes == CODE_TRIES - 1
-            }),
             Property::sometimes("expires", |_, world: &World| world.run == State::Expired),
         ]
     }
