@@ -319,9 +319,9 @@ impl Settings {
             ("STRIPE_CONNECT_WEBHOOK_SECRETS", &self.connect_webhook_secrets),
         ];
         let instead = |name| name == "SLUICE_JWT_SECRET" && set(&self.jwks).is_some();
-        let missing = given.into_iter().filter(|(name, value)| {
-            value.as_ref().is_none_or(is_blank) && !instead(*name)
-        });
+        let missing = given
+            .into_iter()
+            .filter(|(name, value)| value.as_ref().is_none_or(is_blank) && !instead(*name));
         missing.map(|(name, _)| name).collect()
     }
 

@@ -31,8 +31,8 @@ use crate::{
     idempotency::{Begun, Ticket, Write, Writer},
     moment::{maybe_moment, moment},
     origin::destination,
-    plan::PlanName,
     permission::Permission,
+    plan::PlanName,
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };

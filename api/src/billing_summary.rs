@@ -21,8 +21,8 @@ use crate::{
     daily_limit::next_midnight,
     handle::permitted,
     moment::{maybe_moment, moment},
-    plan::{PlanFeature, PlanName, UPGRADE, in_force},
     permission::Permission,
+    plan::{PlanFeature, PlanName, UPGRADE, in_force},
     problem::{Refused, refusals},
     tag::Tag,
 };

@@ -13,11 +13,26 @@ use poem::{
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaOperation};
 
 use crate::{
-    audit_log::AuditLog, billing::Billing, billing_summary::BillingSummaries, checkout::Checkouts,
-    codes::Code, connect::{self, Connect}, earnings::EarningsRoutes, handle::Handles,
-    manual_plan::ManualPlans, member::Members, page::Pages, page_publish::Publishing,
-    public_page::PublicPages, run::Runs, service::Service, sign_in::SignIns, token::Tokens,
-    visitor::Visitors, visitor_sessions::VisitorSessions, webhook::Webhooks,
+    audit_log::AuditLog,
+    billing::Billing,
+    billing_summary::BillingSummaries,
+    checkout::Checkouts,
+    codes::Code,
+    connect::{self, Connect},
+    earnings::EarningsRoutes,
+    handle::Handles,
+    manual_plan::ManualPlans,
+    member::Members,
+    page::Pages,
+    page_publish::Publishing,
+    public_page::PublicPages,
+    run::Runs,
+    service::Service,
+    sign_in::SignIns,
+    token::Tokens,
+    visitor::Visitors,
+    visitor_sessions::VisitorSessions,
+    webhook::Webhooks,
 };
 
 /// Where the page of problems is.
