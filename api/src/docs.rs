@@ -55,50 +55,26 @@ take `Idempotency-Key`; signing in and out makes nothing twice, and needs none. 
 /// Which role may call which route: a test walks every route, and writes what it finds.
 const ACCESS: &str = include_str!("../../openapi/access.md");
 
-type Everything = (
-    Handles,
-    Members,
-    Tokens,
-    AuditLog,
-    Connect,
-    Pages,
-    Publishing,
-    EarningsRoutes,
-    Billing,
-    BillingSummaries,
-    ManualPlans,
-    SignIns,
-    Visitors,
-    VisitorSessions,
-    PublicPages,
-    Checkouts,
-    Webhooks,
-    Runs,
-    Service,
-);
+/// Who may act on a handle, and who did.
+type People = (Handles, Members, Tokens, AuditLog);
+/// What creators make, and what it earns.
+type Work = (Pages, Publishing, EarningsRoutes);
+/// What handles pay for.
+type Plans = (Billing, BillingSummaries, ManualPlans);
+/// Visitors, and what they buy.
+type Visiting = (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts);
+
+type Everything = (People, Connect, Work, Plans, Visiting, (Webhooks, Runs, Service));
 
 /// Every documented route.
 pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
-        Handles,
+        (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
-        Members,
-        Tokens,
-        AuditLog,
-        Pages,
-        Publishing,
-        EarningsRoutes,
-        Billing,
-        BillingSummaries,
-        ManualPlans,
-        SignIns,
-        Visitors,
-        VisitorSessions,
-        PublicPages,
-        Checkouts,
-        Webhooks,
-        Runs,
-        Service,
+        (Pages, Publishing, EarningsRoutes),
+        (Billing, BillingSummaries, ManualPlans),
+        (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts),
+        (Webhooks, Runs, Service),
     );
     OpenApiService::new(everything, "Sluice", env!("CARGO_PKG_VERSION"))
         .description(format!("{DESCRIPTION}\n\n{}", ACCESS.trim_end()))
