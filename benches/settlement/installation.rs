@@ -25,7 +25,8 @@ pub struct Installation {
     pub engine: Engine,
     processes: Vec<(String, Child)>,
     servers: Vec<&'static str>,
-    environment: Vec<(&'static str, String)>,
+    /// A database to drop in the end, and where it was made.
+    made: Option<(Database, String)>,
     _data: tempfile::TempDir,
 }
 
@@ -36,7 +37,10 @@ pub async fn postgres(server: &str, redis: &str) -> Installation {
     admin.write().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
     let (base, _) = server.rsplit_once('/').expect("a database in the address");
     let url = format!("{base}/{name}");
-    start(url, Some(redis), &["api", "worker"], vec!["postgres", "redis-server"]).await
+    let servers = vec!["postgres", "redis-server"];
+    let mut installation = start(url, Some(redis), &["api", "worker"], servers).await;
+    installation.made = Some((admin, name));
+    installation
 }
 
 /// `sluice serve` over a file.
@@ -77,7 +81,7 @@ async fn start(
         .map(|name| ((*name).to_owned(), command(&environment, &[name]).spawn().unwrap()))
         .collect();
     let installation =
-        Installation { address, engine, processes, servers, environment, _data: data };
+        Installation { address, engine, processes, servers, made: None, _data: data };
     installation.wait_until_ready().await;
     installation
 }
@@ -148,7 +152,10 @@ impl Installation {
             assert!(finding.what.contains("send_mail"), "{}", finding.what);
         }
         println!("  invariants           hold");
-        let _ = &self.environment;
+        if let Some((admin, name)) = &self.made {
+            let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+            admin.write().execute_unprepared(&drop).await.unwrap();
+        }
     }
 }
 
