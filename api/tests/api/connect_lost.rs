@@ -81,6 +81,8 @@ async fn s30_an_account_is_restricted_while_checkouts_are_open(world: World) {
     world.connect_event("evt_4", "capability.updated").await;
     world.buy(&bob, "alice", "guide").await.expect(200);
     world.page("alice", "third").await;
+    world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
+    world.settle().await;
     assert_eq!(world.engine.check().await.unwrap(), []);
 }
 

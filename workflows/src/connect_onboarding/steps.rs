@@ -40,6 +40,8 @@ pub(super) fn retrieved(
     let row = ConnectAccountUpdate {
         status: Some(status),
         account: Some(account.clone()),
+        // Nobody is asked for documents for nothing.
+        link: if status == ConnectStatus::Rejected { LinkChange::Drop } else { LinkChange::Keep },
         ..unchanged(&known)
     };
     let next = match (state, status) {
