@@ -55,7 +55,7 @@ pub(crate) fn begin_unpaid(state: &mut State, subscription_id: &str) {
 /// Makes the first invoice of a subscription.
 pub(crate) fn bill(state: &mut State, subscription_id: &str) -> Option<String> {
     let lines = lines_of_period(state, subscription_id);
-    make_invoice(state, subscription_id, BillingReason::SubscriptionCreate, lines)
+    make_invoice(state, subscription_id, BillingReason::Create, lines)
 }
 
 /// What the present period costs; a trial is free.
@@ -65,10 +65,8 @@ fn lines_of_period(state: &mut State, subscription_id: &str) -> Vec<Line> {
     };
     let span = (subscription.period_start, subscription.period_end);
     let free = subscription.status == SubscriptionStatus::Trialing;
-    let amount = |state: &State, item: &subscription::Item| match free {
-        true => 0,
-        false => item.amount(state),
-    };
+    let amount =
+        |state: &State, item: &subscription::Item| if free { 0 } else { item.amount(state) };
     subscription
         .items
         .iter()
@@ -161,8 +159,7 @@ pub(crate) fn end_period(state: &mut State, subscription_id: &str) {
     subscription::retime(state, subscription_id);
     subscription::announce(state, subscription_id, EventKind::CustomerSubscriptionUpdated);
     if is_billed {
-        let (reason, lines) =
-            (BillingReason::SubscriptionCycle, lines_of_period(state, subscription_id));
+        let (reason, lines) = (BillingReason::Cycle, lines_of_period(state, subscription_id));
         if let Some(invoice) = make_invoice(state, subscription_id, reason, lines) {
             collect(state, &invoice, Attempt::Scheduled);
         }

@@ -63,11 +63,13 @@ pub(crate) enum InvoiceStatus {
 
 /// Why there is an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub(crate) enum BillingReason {
-    SubscriptionCreate,
-    SubscriptionCycle,
-    SubscriptionUpdate,
+    #[serde(rename = "subscription_create")]
+    Create,
+    #[serde(rename = "subscription_cycle")]
+    Cycle,
+    #[serde(rename = "subscription_update")]
+    Update,
 }
 
 impl Invoice {

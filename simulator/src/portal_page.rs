@@ -21,7 +21,7 @@ use crate::portal_session::PortalSession;
 use crate::price::Price;
 use crate::shared::Shared;
 use crate::state::State;
-use crate::subscription::{self, Subscription};
+use crate::subscription::{self, Renewal, Subscription};
 use crate::table::Record;
 
 pub(crate) fn routes() -> Route {
@@ -114,8 +114,8 @@ fn act(state: &mut State, session: &PortalSession, form: &PortalForm) {
     match form.action {
         PortalAction::CardOk => change_card(state, &session.customer, Bank::Pays),
         PortalAction::CardDeclines => change_card(state, &session.customer, Bank::Declines),
-        PortalAction::Cancel => set_cancel(state, session, form, true),
-        PortalAction::Resume => set_cancel(state, session, form, false),
+        PortalAction::Cancel => set_renewal(state, session, form, Renewal::Ends),
+        PortalAction::Resume => set_renewal(state, session, form, Renewal::GoesOn),
         PortalAction::ChangePlan => change_plan(state, session, form),
     }
 }
@@ -127,11 +127,11 @@ fn change_card(state: &mut State, customer: &str, bank: Bank) {
     billing::collect_open(state, customer);
 }
 
-fn set_cancel(state: &mut State, session: &PortalSession, form: &PortalForm, cancel: bool) {
+fn set_renewal(state: &mut State, session: &PortalSession, form: &PortalForm, renewal: Renewal) {
     let Some(id) = own(state, session, form).map(|known| known.id.clone()) else {
         return;
     };
-    subscription::set_cancel(state, &id, cancel);
+    subscription::set_renewal(state, &id, renewal);
     subscription::announce(state, &id, EventKind::CustomerSubscriptionUpdated);
 }
 
@@ -206,11 +206,12 @@ fn shown(state: &State, known: &Subscription) -> Shown {
         status: name_of(&json!(known.status)),
         until: date(known.ended_at.unwrap_or(known.period_end)),
         ends: known.cancel_at_period_end,
-        others: match known.has_ended() {
-            true => Vec::new(),
-            false => others
+        others: if known.has_ended() {
+            Vec::new()
+        } else {
+            others
                 .map(|price| Other { price: price.id().to_owned(), label: label(state, price) })
-                .collect(),
+                .collect()
         },
     }
 }

@@ -84,9 +84,10 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         statement_descriptor: form.owned("statement_descriptor"),
         ..of_name(state, call.account(), "")
     };
-    let price = match form.has_inside("default_price_data") {
-        true => Some(price::inline(state, call, "default_price_data", &product.id)?),
-        false => None,
+    let price = if form.has_inside("default_price_data") {
+        Some(price::inline(state, call, "default_price_data", &product.id)?)
+    } else {
+        None
     };
     let id = product.id.clone();
     let product = Product { default_price: price.as_ref().map(|p| p.id().to_owned()), ..product };

@@ -17,7 +17,9 @@ use crate::period::{Interval, Period};
 use crate::state::State;
 use crate::table::Record;
 
-pub(crate) use change::{NewSubscription, cancel, create, make, retime, set_cancel, update};
+pub(crate) use change::{
+    NewSubscription, Renewal, cancel, create, make, retime, set_renewal, update,
+};
 pub(crate) use items::{Item, replace_price};
 
 /// What a customer pays for again and again.

@@ -119,10 +119,8 @@ fn intent_of(state: &mut State, invoice_id: &str, amount: i64) -> Option<String>
         return Some(id);
     }
     let description = match invoice.reason {
-        BillingReason::SubscriptionCreate => "Subscription creation",
-        BillingReason::SubscriptionCycle | BillingReason::SubscriptionUpdate => {
-            "Subscription update"
-        }
+        BillingReason::Create => "Subscription creation",
+        BillingReason::Cycle | BillingReason::Update => "Subscription update",
     };
     let intent = PaymentIntent {
         id: state.ids.next("pi_"),
@@ -186,7 +184,7 @@ fn not_paid(state: &mut State, id: &str, attempt: Attempt) {
         customer.delinquent = true;
     }
     // Somebody has to pay the first invoice, or the subscription expires.
-    let is_first = invoice.reason == BillingReason::SubscriptionCreate;
+    let is_first = invoice.reason == BillingReason::Create;
     let is_scheduled = attempt == Attempt::Scheduled && !is_first;
     let is_last = is_scheduled && invoice.retries >= MAXIMUM_ATTEMPTS;
     if is_scheduled {

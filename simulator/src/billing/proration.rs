@@ -59,13 +59,10 @@ pub(crate) fn change_items(state: &mut State, id: &str, items: Vec<Item>, prorat
         restart(state, id);
     }
     subscription::announce(state, id, EventKind::CustomerSubscriptionUpdated);
-    let lines = match restarts {
-        true => lines_of_period(state, id),
-        false => Vec::new(),
-    };
+    let lines = if restarts { lines_of_period(state, id) } else { Vec::new() };
     let pending = state.subscriptions.get(id).is_some_and(|after| !after.pending.is_empty());
     if (restarts || prorate == Prorate::AtOnce && pending)
-        && let Some(invoice) = make_invoice(state, id, BillingReason::SubscriptionUpdate, lines)
+        && let Some(invoice) = make_invoice(state, id, BillingReason::Update, lines)
     {
         collect(state, &invoice, Attempt::Scheduled);
     }

@@ -38,20 +38,34 @@ pub(crate) struct NewSubscription {
 /// What to do about the first invoice (`payment_behavior`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FirstPayment {
-    /// Tried; the subscription is incomplete if it fails.
-    AllowIncomplete,
-    /// Not tried: the subscription is incomplete until somebody pays the invoice.
-    DefaultIncomplete,
-    /// Tried; there is no subscription if it fails.
-    ErrorIfIncomplete,
+    /// `allow_incomplete`: the subscription is incomplete if it fails.
+    Tried,
+    /// `default_incomplete`: the subscription is incomplete until somebody pays the invoice.
+    LeftToOthers,
+    /// `error_if_incomplete`: there is no subscription if it fails.
+    Demanded,
+}
+
+/// What happens at the end of the period (`cancel_at_period_end`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    Ends,
+    GoesOn,
+}
+
+impl Renewal {
+    fn read(form: &Form) -> Result<Option<Self>, ApiError> {
+        let cancel = form.flag("cancel_at_period_end")?;
+        Ok(cancel.map(|cancel| if cancel { Self::Ends } else { Self::GoesOn }))
+    }
 }
 
 impl FirstPayment {
     fn read(form: &Form) -> Result<Self, ApiError> {
         match form.text("payment_behavior") {
-            None | Some("allow_incomplete") => Ok(Self::AllowIncomplete),
-            Some("default_incomplete") => Ok(Self::DefaultIncomplete),
-            Some("error_if_incomplete") => Ok(Self::ErrorIfIncomplete),
+            None | Some("allow_incomplete") => Ok(Self::Tried),
+            Some("default_incomplete") => Ok(Self::LeftToOthers),
+            Some("error_if_incomplete") => Ok(Self::Demanded),
             Some(other) => {
                 let message = format!("Invalid payment_behavior for the simulator: {other}");
                 Err(ApiError::invalid("payment_behavior", message))
@@ -65,7 +79,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
     let customer = form.required("customer")?;
     customer::require(state, call.account(), customer)?;
     let first_payment = FirstPayment::read(form)?;
-    let cancel_at_period_end = form.flag("cancel_at_period_end")?.unwrap_or(false);
+    let renewal = Renewal::read(form)?;
     let new = NewSubscription {
         account: call.account.clone(),
         customer: customer.to_owned(),
@@ -81,11 +95,11 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         check_card(state, &new, first_payment)?;
     }
     let id = make(state, new);
-    if cancel_at_period_end {
-        set_cancel(state, &id, true);
+    if let Some(renewal) = renewal {
+        set_renewal(state, &id, renewal);
     }
     match first_payment {
-        FirstPayment::DefaultIncomplete => billing::begin_unpaid(state, &id),
+        FirstPayment::LeftToOthers => billing::begin_unpaid(state, &id),
         _ => billing::begin(state, &id),
     }
     retrieve(state, call, &id)
@@ -120,15 +134,13 @@ fn check_amount(state: &State, new: &NewSubscription) -> Result<(), ApiError> {
 
 /// Refuses what cannot begin without a card, or with this one.
 fn check_card(state: &State, new: &NewSubscription, first: FirstPayment) -> Result<(), ApiError> {
-    if items::total(state, &new.items) == 0 || first == FirstPayment::DefaultIncomplete {
+    if items::total(state, &new.items) == 0 || first == FirstPayment::LeftToOthers {
         return Ok(());
     }
     let bank = state.customers.get(&new.customer).and_then(customer::Customer::bank);
     match bank {
         None => Err(ApiError::no_card()),
-        Some(Bank::Declines) if first == FirstPayment::ErrorIfIncomplete => {
-            Err(ApiError::card_declined())
-        }
+        Some(Bank::Declines) if first == FirstPayment::Demanded => Err(ApiError::card_declined()),
         Some(_) => Ok(()),
     }
 }
@@ -197,15 +209,13 @@ pub(crate) fn update(state: &mut State, call: &Call, id: &str) -> Result<Value, 
                        metadata.";
         return Err(ApiError::invalid("", message));
     }
-    let cancel = form.flag("cancel_at_period_end")?;
+    let renewal = Renewal::read(form)?;
     let prorate = Prorate::read(form)?;
     let mut metadata = known.metadata.clone();
     form.merge_metadata("metadata", &mut metadata)?;
     let cancellation = cancellation(form, known.cancellation.clone());
-    let items = match form.has_inside("items") {
-        true => other_items(state, call, &known)?,
-        false => known.items,
-    };
+    let items =
+        if form.has_inside("items") { other_items(state, call, &known)? } else { known.items };
     if let Some(subscription) = state.subscriptions.get_mut(id) {
         subscription.metadata = metadata;
         subscription.cancellation = cancellation;
@@ -213,8 +223,8 @@ pub(crate) fn update(state: &mut State, call: &Call, id: &str) -> Result<Value, 
             subscription.description = form.owned("description");
         }
     }
-    if let Some(cancel) = cancel {
-        set_cancel(state, id, cancel);
+    if let Some(renewal) = renewal {
+        set_renewal(state, id, renewal);
     }
     // Also says that it was updated.
     billing::change_items(state, id, items, prorate);
@@ -239,8 +249,8 @@ fn other_items(
 }
 
 /// Lets it end with its period, or go on after all.
-pub(crate) fn set_cancel(state: &mut State, id: &str, cancel: bool) {
-    let now = state.now();
+pub(crate) fn set_renewal(state: &mut State, id: &str, renewal: Renewal) {
+    let (now, cancel) = (state.now(), renewal == Renewal::Ends);
     let Some(subscription) = state.subscriptions.get_mut(id) else {
         return;
     };

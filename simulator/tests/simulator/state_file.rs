@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig, SimulatorError};
 
 use crate::support::{Inbox, Sim, text};
@@ -93,4 +93,53 @@ async fn an_address_in_use_is_an_error() {
     let config = SimulatorConfig { bind: sim.running.address(), ..SimulatorConfig::default() };
     let error = Simulator::start(config).await.unwrap_err();
     assert!(matches!(error, SimulatorError::Bind { .. }));
+}
+
+#[tokio::test]
+async fn subscriptions_are_renewed_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = SimulatorConfig {
+        state_file: Some(directory.path().join("state.json")),
+        ..SimulatorConfig::default()
+    };
+    let sim = Sim::start_with(config.clone()).await;
+    let price = sim.price("Pro", 1200, "month").await;
+    let (id, _) = sim.subscribed(&price).await;
+    let before = sim.subscription(&id).await;
+    sim.running.shutdown().await.unwrap();
+    let sim = Sim::start_with(config).await;
+    assert_eq!(sim.subscription(&id).await, before);
+    sim.end_period(&id).await;
+    assert_eq!(sim.invoices(&id).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_from_before_there_were_subscriptions_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let config = SimulatorConfig { state_file: Some(path.clone()), ..SimulatorConfig::default() };
+    let sim = Sim::start_with(config.clone()).await;
+    let charge = sim.paid(1000, None).await;
+    sim.post("/v1/customers", "email=a@b.test").await.ok();
+    sim.running.shutdown().await.unwrap();
+    let mut kept: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (table, names) in [
+        ("checkout_sessions", &["mode", "subscription_data", "subscription", "invoice"][..]),
+        ("customers", &["phone", "address", "card", "delinquent", "currency", "balance"]),
+        ("customers", &["numbered_invoices", "deleted"]),
+        ("payment_intents", &["invoice"]),
+    ] {
+        for name in names {
+            assert!(kept[table][0].as_object_mut().unwrap().remove(*name).is_some(), "{name}");
+        }
+    }
+    for table in ["products", "prices", "subscriptions", "invoices", "portal_sessions"] {
+        assert!(kept.as_object_mut().unwrap().remove(table).is_some(), "{table}");
+    }
+    std::fs::write(&path, kept.to_string()).unwrap();
+    let sim = Sim::start_with(config).await;
+    let intent = format!("/v1/payment_intents/{}", text(&charge["payment_intent"]));
+    assert_eq!(sim.get(&intent).await.ok()["status"], "succeeded");
+    let price = sim.price("Pro", 1200, "month").await;
+    sim.subscribed(&price).await;
 }
