@@ -69,8 +69,8 @@ pub struct Known {
     pub checkout: Option<OpenCheckout>,
     /// Until when any page may be open, also one that was to be closed.
     pub open_until: Option<Timestamp>,
-    /// Until when a plan whose payment failed is kept.
-    pub grace_until: Option<Timestamp>,
+    /// Whether a plan whose payment failed is kept.
+    pub grace: Grace,
     /// What was set by hand.
     pub manual: Option<Manual>,
     /// Whether Stripe is being read right now.
@@ -90,6 +90,18 @@ pub struct OpenCheckout {
     pub session: String,
     /// When it closes by itself.
     pub until: Timestamp,
+}
+
+/// Whether a plan whose payment failed is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grace {
+    /// No payment failed.
+    NotNeeded,
+    /// It is kept until then.
+    Until(Timestamp),
+    /// It was kept until then.
+    Over(Timestamp),
 }
 
 /// A plan that was set by hand.
@@ -364,7 +376,7 @@ impl Workflow for PlanSubscription {
             State::AwaitingCheckout { known: Known { checkout: Some(checkout), .. } } => {
                 Standing::waiting_until("the creator to subscribe", checkout.until)
             }
-            State::PastDue { known: Known { grace_until: Some(until), .. } } => {
+            State::PastDue { known: Known { grace: Grace::Until(until), .. } } => {
                 Standing::waiting_until("the creator to pay for the plan", *until)
             }
             State::AwaitingCheckout { .. } => Standing::waiting("the creator to subscribe"),

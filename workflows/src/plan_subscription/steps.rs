@@ -1,6 +1,6 @@
 //! Where the plan of a handle goes and what it asks for on the way: each state with its effects and records.
 
-use super::{GRACE, Known, Manual, OpenCheckout, Reading, State, Subscribe};
+use super::{GRACE, Grace, Known, Manual, OpenCheckout, Reading, State, Subscribe};
 use crate::{
     effect::{Effect, Failure, PlanSessionRequest},
     id::HandleId,
@@ -64,7 +64,7 @@ pub(super) fn customer_created(
         subscription: None,
         checkout: None,
         open_until: None,
-        grace_until: None,
+        grace: Grace::NotNeeded,
         manual,
         reading: Reading::Idle,
         readings: 0,
@@ -134,16 +134,13 @@ pub(super) fn portal_created(
 }
 
 pub(super) fn link_failed(known: Known, failure: &Failure, at: Timestamp) -> Step<State> {
-    let next = placed(known, at);
-    let failed = Some(failure.message.clone());
-    let rows = row_of(&next, PlanLinkChange::Keep, at)
-        .map(|row| PlanSubscriptionUpdate { failure: failed, ..row });
-    let wake_at = timer_of(&next, at);
-    let step = Step { wake_at, ..Step::to(next) };
-    match rows {
-        Some(row) => written(step, row),
-        None => step,
+    let mut next = step(placed(known, at), PlanLinkChange::Keep, at);
+    for record in &mut next.records {
+        if let Record::PlanSubscription(row) = record {
+            row.failure = Some(failure.message.clone());
+        }
     }
+    next
 }
 
 /// Reads Stripe, unless it is being read: then once more afterwards.
@@ -152,8 +149,7 @@ pub(super) fn look(state: &State, known: Known, at: Timestamp) -> Result<Step<St
         Reading::Idle => Ok(read(state, known, at)),
         Reading::UnderWay(since) => {
             let known = Known { reading: Reading::OnceMore(since), ..known };
-            let next = resumed(state, known, at);
-            Ok(Step { wake_at: timer_of(&next, at), ..Step::to(next) })
+            Ok(step(resumed(state, known, at), PlanLinkChange::Keep, at))
         }
         Reading::OnceMore(_) => Err(Refused::because("Stripe is read once more already")),
     }
@@ -193,9 +189,11 @@ pub(super) fn retrieved(
     let was_live = known.subscription.as_ref().is_some_and(is_live);
     let subscription = billing.subscription.clone();
     let live = subscription.as_ref().is_some_and(is_live);
-    let grace_until = match subscription.as_ref().map(|subscription| subscription.status) {
-        Some(SubscriptionStatus::PastDue) => known.grace_until.or(Some(at.plus(GRACE))),
-        _ => None,
+    let status = subscription.as_ref().map(|subscription| subscription.status);
+    let grace = match (status, known.grace) {
+        (Some(SubscriptionStatus::PastDue), Grace::NotNeeded) => Grace::Until(at.plus(GRACE)),
+        (Some(SubscriptionStatus::PastDue), begun) => begun,
+        _ => Grace::NotNeeded,
     };
     // What was read after a page had closed by itself knows all that could come of it.
     let began = began(known.reading);
@@ -214,7 +212,7 @@ pub(super) fn retrieved(
     let posted = billing.paid.iter().map(|invoice| invoice.id.clone()).collect();
     let cases = cases(billing);
     let link = if live && !was_live { PlanLinkChange::Drop } else { PlanLinkChange::Keep };
-    let known = Known { subscription, checkout, open_until, grace_until, posted, ..known };
+    let known = Known { subscription, checkout, open_until, grace, posted, ..known };
     let mut next = close(reading_over(state, known, link, at), closing);
     next.records.extend(postings);
     next.records.extend(cases);
@@ -290,7 +288,7 @@ pub(super) fn set_manually(state: &State, known: Known, at: Timestamp) -> Step<S
 /// While a link is being made the state says so; else it follows from what is known.
 fn resumed(state: &State, known: Known, at: Timestamp) -> State {
     match state {
-        State::CreatingLink { .. } => State::CreatingLink { known },
+        State::CreatingLink { .. } => State::CreatingLink { known: aged(known, at) },
         State::Unbilled { .. }
         | State::CreatingCustomer { .. }
         | State::AwaitingCheckout { .. }
@@ -301,12 +299,21 @@ fn resumed(state: &State, known: Known, at: Timestamp) -> State {
     }
 }
 
+/// A grace period that is over stays so, until the plan is paid.
+fn aged(known: Known, at: Timestamp) -> Known {
+    match known.grace {
+        Grace::Until(until) if until <= at => Known { grace: Grace::Over(until), ..known },
+        Grace::NotNeeded | Grace::Until(_) | Grace::Over(_) => known,
+    }
+}
+
 /// The state that follows from what is known.
 fn placed(known: Known, at: Timestamp) -> State {
+    let known = aged(known, at);
     let status = known.subscription.as_ref().map(|subscription| subscription.status);
     match status {
         Some(SubscriptionStatus::Active) => State::Subscribed { known },
-        Some(SubscriptionStatus::PastDue) if known.grace_until.is_some_and(|until| at < until) => {
+        Some(SubscriptionStatus::PastDue) if matches!(known.grace, Grace::Until(_)) => {
             State::PastDue { known }
         }
         Some(SubscriptionStatus::PastDue) => State::Lapsed { known },
@@ -361,8 +368,12 @@ fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
             known.open_until.map(|_| at.plus(next_look(known.looks)))
         }
     };
-    let ahead = |deadline: Option<Timestamp>| deadline.filter(|until| at < *until);
-    [look, ahead(known.grace_until), ahead(known.open_until)].into_iter().flatten().min()
+    let grace = match known.grace {
+        Grace::Until(until) => Some(until),
+        Grace::NotNeeded | Grace::Over(_) => None,
+    };
+    let closes = known.open_until.filter(|until| at < *until);
+    [look, grace, closes].into_iter().flatten().min()
 }
 
 fn without_customer(handle: HandleId, manual: Option<&Manual>) -> PlanSubscriptionUpdate {
@@ -404,7 +415,10 @@ fn row_of(state: &State, link: PlanLinkChange, at: Timestamp) -> Option<PlanSubs
         reason: known.manual.as_ref().map(|manual| manual.reason.clone()),
         customer: Some(known.customer.clone()),
         subscription: known.subscription.clone(),
-        grace_until: known.grace_until,
+        grace_until: match known.grace {
+            Grace::NotNeeded => None,
+            Grace::Until(until) | Grace::Over(until) => Some(until),
+        },
         link,
         failure: None,
     })

@@ -249,9 +249,10 @@ fn a_customer_that_is_gone_is_made_anew() {
 #[test]
 fn a_reading_without_an_answer_is_given_up_after_a_day() {
     let mut run = Run::subscribed();
-    let step = run.hears(&Event::Changed, START);
+    let begun = CLOSES.plus(Timestamp::DAY);
+    let step = run.hears(&Event::Changed, begun);
     let given_up = step.wake_at.expect("a timer");
-    assert_eq!(given_up, START.plus(Timestamp::DAY));
+    assert_eq!(given_up, begun.plus(Timestamp::DAY));
     let old = run.readings;
     run.hears(&Event::TimerFired, given_up);
     assert_ne!(run.readings, old);
