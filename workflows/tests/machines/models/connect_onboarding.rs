@@ -93,6 +93,7 @@ enum Truth {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "the checker makes and drops them one at a time")]
 enum Action {
     Onboard,
     Change(usize, Truth),
