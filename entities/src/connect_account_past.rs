@@ -3,7 +3,11 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::{execute, query};
+use crate::{
+    database::Dialect,
+    rows::Rows,
+    statement::{execute, query},
+};
 
 /// How many of a handle's are shown at most.
 const SHOWN: u64 = 20;
@@ -19,12 +23,20 @@ pub struct PastConnectAccount {
     pub left_at: i64,
 }
 
-/// Keeps an account, once.
-pub async fn keep(db: &impl ConnectionTrait, past: &PastConnectAccount) -> Result<(), DbErr> {
-    let sql = "INSERT INTO connect_account_past (account_id, handle_id, left_at) VALUES ($1, $2, $3) \
-               ON CONFLICT (account_id) DO NOTHING";
-    let values = vec![past.account_id.as_str().into(), past.handle_id.into(), past.left_at.into()];
-    execute(db, sql, values).await.map(drop)
+/// Keeps accounts, each once.
+pub async fn keep(db: &impl ConnectionTrait, past: &[PastConnectAccount]) -> Result<(), DbErr> {
+    let dialect = Dialect::of(db);
+    let rows = Rows::new()
+        .text("account_id", past.iter().map(|past| past.account_id.as_str()))
+        .id("handle_id", past.iter().map(|past| past.handle_id))
+        .number("left_at", past.iter().map(|past| past.left_at));
+    let sql = format!(
+        "INSERT INTO connect_account_past (account_id, handle_id, left_at) \
+         SELECT account_id, handle_id, left_at FROM {} WHERE true ORDER BY account_id \
+         ON CONFLICT (account_id) DO NOTHING",
+        rows.source(dialect, 1)
+    );
+    execute(db, &sql, rows.values(dialect)).await.map(drop)
 }
 
 /// The accounts that a handle has left, the newest first.

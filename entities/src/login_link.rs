@@ -3,7 +3,11 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::{execute, query_one};
+use crate::{
+    database::Dialect,
+    rows::Rows,
+    statement::{execute, query_one},
+};
 
 /// A link, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -20,19 +24,22 @@ pub struct LoginLink {
     pub created_at: i64,
 }
 
-/// Puts a link down for whoever asked.
-pub async fn insert(db: &impl ConnectionTrait, link: &LoginLink) -> Result<(), DbErr> {
-    let sql = "INSERT INTO login_link (id, handle_id, url, failure, created_at) \
-               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
-    let link = link.clone();
-    let values = vec![
-        link.id.into(),
-        link.handle_id.into(),
-        link.url.into(),
-        link.failure.into(),
-        link.created_at.into(),
-    ];
-    execute(db, sql, values).await.map(drop)
+/// Puts links down for those who asked.
+pub async fn insert(db: &impl ConnectionTrait, links: &[LoginLink]) -> Result<(), DbErr> {
+    let dialect = Dialect::of(db);
+    let rows = Rows::new()
+        .id("id", links.iter().map(|link| link.id))
+        .id("handle_id", links.iter().map(|link| link.handle_id))
+        .optional_text("url", links.iter().map(|link| link.url.as_deref()))
+        .optional_text("failure", links.iter().map(|link| link.failure.as_deref()))
+        .number("at", links.iter().map(|link| link.created_at));
+    let sql = format!(
+        "INSERT INTO login_link (id, handle_id, url, failure, created_at) \
+         SELECT id, handle_id, url, failure, at FROM {} WHERE true ORDER BY id \
+         ON CONFLICT (id) DO NOTHING",
+        rows.source(dialect, 1)
+    );
+    execute(db, &sql, rows.values(dialect)).await.map(drop)
 }
 
 /// Takes a handle's link out, if it has come.

@@ -25,42 +25,44 @@ pub async fn write(
     Ok(())
 }
 
-/// Keeps the accounts that handles have left, in the order of their ids.
+/// Keeps the accounts that handles have left.
 pub async fn write_past(
     db: &impl ConnectionTrait,
     past: &[(Timestamp, PastConnectAccount)],
 ) -> Result<(), EngineError> {
-    let mut sorted: Vec<_> = past.iter().collect();
-    sorted.sort_by(|(_, a), (_, b)| a.account.cmp(&b.account));
-    for (at, past) in sorted {
-        let row = connect_account_past::PastConnectAccount {
+    if past.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = past
+        .iter()
+        .map(|(at, past)| connect_account_past::PastConnectAccount {
             account_id: past.account.clone(),
             handle_id: past.handle.0,
             left_at: at.millis(),
-        };
-        connect_account_past::keep(db, &row).await?;
-    }
-    Ok(())
+        })
+        .collect();
+    Ok(connect_account_past::keep(db, &rows).await?)
 }
 
-/// Puts links to Stripe's dashboard down, in the order of the wishes.
+/// Puts links to Stripe's dashboard down.
 pub async fn write_login_links(
     db: &impl ConnectionTrait,
     links: &[(Timestamp, LoginLink)],
 ) -> Result<(), EngineError> {
-    let mut sorted: Vec<_> = links.iter().collect();
-    sorted.sort_by_key(|(_, link)| link.request);
-    for (at, link) in sorted {
-        let row = login_link::LoginLink {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = links
+        .iter()
+        .map(|(at, link)| login_link::LoginLink {
             id: link.request.0,
             handle_id: link.handle.0,
             url: link.made.as_ref().ok().cloned(),
             failure: link.made.as_ref().err().cloned(),
             created_at: at.millis(),
-        };
-        login_link::insert(db, &row).await?;
-    }
-    Ok(())
+        })
+        .collect();
+    Ok(login_link::insert(db, &rows).await?)
 }
 
 fn change(at: Timestamp, update: &ConnectAccountUpdate) -> Result<Change, EngineError> {
