@@ -299,7 +299,7 @@ fn known_in(run: &mut State) -> Option<&mut Known> {
 /// How many wishes, openings of the portal, settings by hand and changes at Stripe there are at most.
 fn limits(setting: Setting) -> (u8, u8, u8, u8) {
     match setting {
-        Setting::Pays => (1, 0, 0, 2),
+        Setting::Pays => (1, 0, 0, 3),
         Setting::Twice => (2, 0, 0, 2),
         Setting::Gifted => (1, 1, 2, 1),
     }
@@ -377,7 +377,8 @@ impl Model for PlanModel {
         if world.timer && world.looks() < LOOKS_MAX {
             actions.push(Action::Timer);
         }
-        if world.now == START {
+        // Two pages are states enough for one day.
+        if world.now == START && self.0 != Setting::Twice {
             actions.push(Action::TimePasses);
         }
         actions.push(Action::Cancel);
