@@ -34,7 +34,7 @@ pub struct Problem {
     /// What keeps a creator from taking payments.
     pub blockers: Vec<Blocker>,
     /// What the handle's plan lacks.
-    pub upgrade: Option<Upgrade>,
+    pub upgrade: Option<Box<Upgrade>>,
     /// Seconds after which the same request may succeed.
     pub retry_after: Option<u64>,
 }
@@ -90,7 +90,7 @@ impl Problem {
 
     /// Says what the handle's plan lacks, and where to get it.
     pub fn upgradable(mut self, upgrade: Upgrade) -> Self {
-        self.upgrade = Some(upgrade);
+        self.upgrade = Some(Box::new(upgrade));
         self
     }
 
@@ -194,7 +194,7 @@ pub fn draw(problem: &Problem, docs: &str, request_id: &str) -> Response {
         request_id: request_id.to_owned(),
         errors: problem.errors.clone(),
         blockers: (!problem.blockers.is_empty()).then(|| problem.blockers.clone()),
-        upgrade: problem.upgrade.clone(),
+        upgrade: problem.upgrade.as_deref().cloned(),
     };
     let mut answer = Response::builder().status(code.status()).content_type(CONTENT_TYPE);
     if let Some(seconds) = problem.retry_after {
