@@ -57,11 +57,11 @@ impl Run {
 
     #[track_caller]
     fn row(&self) -> &PlanSubscriptionUpdate {
-        let rows = self.step.records.iter().filter_map(|record| match record {
+        let mut rows = self.step.records.iter().filter_map(|record| match record {
             Record::PlanSubscription(row) => Some(row.as_ref()),
             _ => None,
         });
-        rows.last().expect("a row")
+        rows.next_back().expect("a row")
     }
 
     #[track_caller]
