@@ -31,6 +31,7 @@ use crate::{
 /// Who acts, and in which request.
 pub struct Author {
     actor: String,
+    reason: Option<String>,
     request_id: Option<String>,
 }
 
@@ -38,7 +39,12 @@ impl Author {
     /// The caller of a request.
     pub fn of(request: &Request, caller: &Principal) -> Self {
         let request_id = request.data::<RequestId>().map(|id| id.0.clone());
-        Self { actor: caller.actor(), request_id }
+        Self { actor: caller.actor(), reason: None, request_id }
+    }
+
+    /// With a reason, where one is asked for.
+    pub fn because(self, reason: String) -> Self {
+        Self { reason: Some(reason), ..self }
     }
 
     /// Notes an action (`noun.verb`) in its own transaction: once, even if the write is taken up again.
@@ -59,7 +65,7 @@ impl Author {
             action: action.to_owned(),
             handle_id: handle.map(|handle| handle.id),
             target: target.into(),
-            reason: None,
+            reason: self.reason.clone(),
             request_id: self.request_id.clone(),
             at: app.now(),
         };

@@ -1,14 +1,10 @@
 //! Plans that people of the platform's set by hand.
 
 use engine::{Letter, Sent};
-use entities::{
-    audit_log::{self, AuditEntry},
-    plan_subscription,
-};
+use entities::plan_subscription;
 use poem::Request;
 use poem_openapi::{Enum, Object, OpenApi, param::Header};
 use serde::Deserialize;
-use uuid::Uuid;
 use workflows::{
     id::HandleId,
     message::Message,
@@ -17,14 +13,14 @@ use workflows::{
 
 use crate::{
     answer::{Answer, DoneOrAccepted},
+    audit_log::Author,
     auth::Caller,
     billing_summary::PlanOrigin,
     body::{Given, Issues},
     config::App,
-    envelope::RequestId,
     handle::named,
     heard::{Heard, until_heard},
-    idempotency::{Begun, Start, Ticket, Writer},
+    idempotency::{Begun, Ticket, Writer},
     plan::{PlanName, in_force},
     problem::{Refused, refusals},
     slug::check_line,
@@ -123,19 +119,8 @@ impl ManualPlans {
             Begun::Write(write) => write,
         };
         let (id, reason) = (HandleId(handle.id), reason.unwrap_or_default());
-        if write.start == Start::First {
-            let entry = AuditEntry {
-                id: Uuid::now_v7(),
-                actor: caller.0.subject.clone(),
-                action: "plan.set".to_owned(),
-                handle_id: Some(handle.id),
-                target: target(body.plan),
-                reason: Some(reason.clone()),
-                request_id: request.data::<RequestId>().map(|id| id.0.clone()),
-                at: app.now(),
-            };
-            audit_log::append(&write.transaction, &entry).await?;
-        }
+        let author = Author::of(request, &caller.0).because(reason.clone());
+        author.note(app, &write, "plan.set", Some(&handle), target(body.plan)).await?;
         let plan = body.plan.name().map(PlanName::plan);
         let manual = plan.map(|plan| Manual { plan, reason });
         let source_id = format!("manual-plan:{}", write.subject.simple());

@@ -52,6 +52,7 @@ async fn what_is_done_to_a_handle_is_told_to_its_owner(world: World) {
     let log = entries(&world, LOG, token("alice")).await;
     let lines: Vec<_> = log.iter().rev().map(told).collect();
     assert_eq!(lines, [
+        "ada: plan.set PRO".to_owned(),
         "alice: connect.onboard alice".to_owned(),
         "alice: member.add bob as operator".to_owned(),
         "alice: member.change bob as creator".to_owned(),
@@ -86,6 +87,7 @@ async fn those_who_run_the_platform_read_everything(world: World) {
     let log = entries(&world, "/v2/operator/audit-log", operator_token()).await;
     let lines: Vec<_> = log.iter().rev().map(told).collect();
     assert_eq!(lines, [
+        "ada: plan.set PRO".to_owned(),
         "alice: member.add bob as creator".to_owned(),
         format!("bob: token.make {id}"),
         format!("bob: token.revoke {id}"),
@@ -93,7 +95,7 @@ async fn those_who_run_the_platform_read_everything(world: World) {
     ]);
     assert_eq!((&log[0]["reason"], &log[0]["handleId"]), (&json!("an outage"), &Value::Null));
     // The owner of a handle reads about the handle alone, and nobody else reads anything.
-    assert_eq!(entries(&world, LOG, token("alice")).await.len(), 1);
+    assert_eq!(entries(&world, LOG, token("alice")).await.len(), 2);
     for who in ["bob", "mallory"] {
         world.get(LOG).bearer(token(who)).send().await.problem(403, "forbidden");
     }
@@ -110,7 +112,8 @@ async fn what_fails_is_not_told(world: World) {
     publish.send().await.problem(409, "connect_not_ready");
     let remove = world.call("DELETE", "/v2/handles/alice/members/alice").bearer(token("alice"));
     remove.send().await.problem(409, "last_owner");
-    assert_eq!(entries(&world, LOG, token("alice")).await, Vec::<Value>::new());
+    let log = entries(&world, LOG, token("alice")).await;
+    assert_eq!(log.iter().map(told).collect::<Vec<_>>(), ["ada: plan.set PRO"]);
 }
 
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     client::Seen,
     on_both,
-    world::{World, operator_token, token},
+    world::{World, admin_token, operator_token, token},
 };
 
 /// How a route with a bearer token is called: where, with what, and what comes of it for whoever is permitted.
@@ -41,6 +41,10 @@ fn samples() -> Vec<Sample> {
     let member = json!({"subject": "guest-{n}", "role": "operator"});
     let wish = json!({"name": "n", "scopes": ["pages:read"]});
     let page = json!({"slug": "made-{n}", "title": "M", "mode": "PUBLIC"});
+    // BUSINESS has no price here, and alice has nothing to pay for: whoever may ask hears so.
+    let upgrade = json!({"handle": "alice", "plan": "BUSINESS"});
+    let billed = json!({"handle": "alice"});
+    let gift = json!({"handle": "alice", "plan": "PRO", "reason": "for {n}"});
     vec![
         sample("createHandle", "/v2/handles", handle, "201"),
         sample("getHandle", "/v2/handles/alice", None, "200"),
@@ -54,6 +58,11 @@ fn samples() -> Vec<Sample> {
         sample("listAuditLog", "/v2/handles/alice/audit-log", None, "200"),
         sample("listOperatorAuditLog", "/v2/operator/audit-log", None, "200"),
         sample("startOnboarding", "/v2/handles/alice/connect/onboarding", None, "200"),
+        sample("createDashboardLink", "/v2/handles/alice/connect/dashboard-link", None, "200"),
+        sample("openBillingCheckout", "/v2/billing/checkout-session", upgrade, "409 plan_not_for_sale"),
+        sample("openBillingPortal", "/v2/billing/portal-session", billed, "409 not_subscribed"),
+        sample("getBillingSummary", "/v2/billing/summary?handle=alice", None, "200"),
+        sample("setManualPlan", "/v2/billing/manual-plan", gift, "200"),
         sample("getConnectStatus", "/v2/handles/alice/connect/status", None, "200"),
         sample("createPage", "/v2/handles/alice/pages", page, "201"),
         sample("listPages", "/v2/handles/alice/pages", None, "200"),
@@ -126,6 +135,7 @@ struct Callers {
     roles: Vec<(Role, String)>,
     stranger: String,
     platform: String,
+    admin: String,
     scopes: Vec<(Permission, String)>,
     elsewhere: String,
     run: String,
@@ -156,6 +166,7 @@ impl Callers {
             roles,
             stranger: token("mallory"),
             platform: operator_token(),
+            admin: admin_token(),
             scopes,
             elsewhere: limited.expect(201)["token"].as_str().unwrap().to_owned(),
             run,
@@ -211,6 +222,7 @@ struct Access {
     roles: Vec<Role>,
     stranger: bool,
     platform: bool,
+    admin: bool,
     scopes: Vec<Permission>,
     elsewhere: bool,
 }
@@ -236,6 +248,7 @@ impl Access {
             scopes,
             stranger: permitted(&callers.stranger).await,
             platform: permitted(&callers.platform).await,
+            admin: permitted(&callers.admin).await,
             elsewhere: permitted(&callers.elsewhere).await,
         }
     }
@@ -245,19 +258,22 @@ impl Access {
         assert!(!self.elsewhere, "{route}: an access token for another handle opens it");
         assert!(self.scopes.len() < 2, "{route}: several scopes open it: {:?}", self.scopes);
         assert!(self.platform || !self.stranger, "{route}: closed to those who run the platform");
+        assert!(self.admin || !self.platform, "{route}: closed to administrators alone");
         if self.stranger {
             return;
         }
         match self.scopes.first() {
             Some(permission) => assert_eq!(self.roles, permission.roles(), "{route}"),
-            None => assert!(self.roles.is_empty() && self.platform, "{route}: who may call it?"),
+            None => assert!(self.roles.is_empty() && self.admin, "{route}: who may call it?"),
         }
     }
 
     fn line(&self, route: &str) -> String {
         let mut who: Vec<_> = self.roles.iter().map(|role| role.name()).collect();
-        if self.platform {
-            who.push("platform operators");
+        match (self.platform, self.admin) {
+            (true, _) => who.push("platform operators"),
+            (false, true) => who.push("platform administrators"),
+            (false, false) => {}
         }
         if self.stranger {
             who = vec!["everybody who signed in"];

@@ -42,6 +42,7 @@ const NEED_NO_KEY: &[(&str, &str)] = &[
     ("signVisitorOut", "there is nothing left to end"),
     ("signVisitorOutEverywhere", "there is nothing left to end"),
     ("endVisitorSession", "the session is gone"),
+    ("createDashboardLink", "every request makes a link of its own, and none is kept"),
     ("receiveStripeEvent", "Stripe's own id is the key"),
     ("receiveStripeConnectEvent", "Stripe's own id is the key"),
 ];
