@@ -57,7 +57,7 @@ impl House {
             true => Some(simulate::beside(settings).await?),
             false => None,
         };
-        let settings = &simulate::settings_with(settings, simulator.as_ref())?;
+        let settings = &simulate::settings_with(settings, simulator.as_ref()).await?;
         let workers = assembly::workers(settings, &engine, bells, "serve")?;
         let api = Api::start(settings, &engine, metrics).await?;
         Ok(Self { engine, workers, api, simulator, stop })

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
-use workflows::{keyed_hash::Keys, money::BasisPoints, plan::Plans};
+use workflows::{
+    keyed_hash::Keys,
+    money::BasisPoints,
+    plan::{Plan, Plans},
+};
 
 /// Everything that can be configured. Flags win over the environment.
 #[derive(Args, Clone)]
@@ -81,6 +85,9 @@ pub struct Settings {
     /// What plans come with, as a JSON object: `{"PRO": {"stripePrice": "price_…"}}`
     #[arg(long, env = "SLUICE_PLANS", global = true)]
     plans: Option<String>,
+    /// Prices of the simulator's that runs beside, for plans that have none.
+    #[arg(skip)]
+    pub simulated_prices: Vec<(Plan, String)>,
     /// Origins, beside the own, that callers may have people sent to; comma-separated.
     #[arg(long, env = "SLUICE_RETURN_ORIGINS", global = true, value_delimiter = ',')]
     pub return_origins: Vec<Url>,
@@ -342,10 +349,11 @@ impl Settings {
             })
         });
         let changes = self.plans.as_deref().filter(|json| !json.trim().is_empty());
-        Plans::configured(fee.transpose()?, changes).map_err(|error| SettingsError::Unusable {
-            variable: "SLUICE_PLANS",
-            why: error.to_string(),
-        })
+        let plans = Plans::configured(fee.transpose()?, changes).map_err(|error| {
+            SettingsError::Unusable { variable: "SLUICE_PLANS", why: error.to_string() }
+        })?;
+        let priced = |plans: Plans, (plan, price): &(Plan, String)| plans.priced(*plan, price);
+        Ok(self.simulated_prices.iter().fold(plans, priced))
     }
 
     /// How requests are throttled: by all API processes together, where there is Redis. To be asked for within

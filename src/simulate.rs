@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use simulator::{Endpoint, Running, Simulator, SimulatorConfig};
 use url::Url;
+use workflows::plan::Plan;
 
 use crate::{Fatal, assembly, settings::Settings, telemetry};
 
@@ -50,13 +52,60 @@ pub async fn beside(settings: &Settings) -> Result<Running, Fatal> {
     Ok(running)
 }
 
-/// Settings that lead to the simulator where one runs beside.
-pub fn settings_with(settings: &Settings, simulator: Option<&Running>) -> Result<Settings, Fatal> {
+/// What plans cost at the simulator, a month, in cents: made up, so that the way to a plan can be walked.
+const SIMULATED_PRICES: &[(Plan, &str, &str)] =
+    &[(Plan::Pro, "sluice_pro", "2900"), (Plan::Business, "sluice_business", "9900")];
+
+/// Settings that lead to the simulator where one runs beside, with prices of its own for the plans.
+pub async fn settings_with(
+    settings: &Settings,
+    simulator: Option<&Running>,
+) -> Result<Settings, Fatal> {
     let mut settings = settings.clone();
     if let Some(simulator) = simulator {
         settings.stripe_api_base = Some(Url::parse(&simulator.url())?);
+        for (plan, key, amount) in SIMULATED_PRICES {
+            let price = simulated_price(&settings, simulator, *plan, key, amount).await?;
+            settings.simulated_prices.push((*plan, price));
+        }
     }
     Ok(settings)
+}
+
+/// The price of a plan at the simulator, which may have it from an earlier start.
+async fn simulated_price(
+    settings: &Settings,
+    simulator: &Running,
+    plan: Plan,
+    key: &str,
+    amount: &str,
+) -> Result<String, Fatal> {
+    let (url, stripe_key) =
+        (format!("{}/v1/prices", simulator.url()), settings.stripe_secret_key()?);
+    let client = reqwest::Client::new();
+    let known = client.get(&url).query(&[("lookup_keys[0]", key)]);
+    let known: Value = known
+        .bearer_auth(stripe_key.expose_secret())
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await?;
+    if let Some(id) = known["data"][0]["id"].as_str() {
+        return Ok(id.to_owned());
+    }
+    let name = format!("Sluice {plan}");
+    let form = [
+        ("currency", "usd"),
+        ("unit_amount", amount),
+        ("recurring[interval]", "month"),
+        ("product_data[name]", name.as_str()),
+        ("lookup_key", key),
+    ];
+    let made = client.post(&url).form(&form).bearer_auth(stripe_key.expose_secret());
+    let made: Value = made.send().await?.error_for_status()?.json().await?;
+    let id = made["id"].as_str().ok_or("the simulator made a price without an id")?;
+    Ok(id.to_owned())
 }
 
 async fn start(

@@ -39,7 +39,7 @@ async fn count(app: &App, write: &Write, handle: &Handle) -> Result<(), Problem>
     if written <= i64::from(allowed) {
         return Ok(());
     }
-    let larger = app.config.plans.with_more_writes_than(plan);
+    let larger = app.config.plans.with_more_than(plan, |terms| terms.daily_writes);
     let more = larger.map_or(String::new(), |larger| {
         format!("; {larger} allows {} a day", app.config.plans.of(larger).daily_writes)
     });

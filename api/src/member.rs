@@ -26,6 +26,7 @@ use crate::{
     list,
     moment::moment,
     permission::{Permission, Role},
+    plan::expect_room,
     principal::check_subject,
     problem::{Problem, Refused, refusals},
     tag::Tag,
@@ -78,7 +79,7 @@ pub struct MemberList {
 }
 
 refusals!(SetMember: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, LastOwner,
-    TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
+    FeatureLocked, TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(ReadMembers: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle);
 refusals!(RemoveMember: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownMember,
     LastOwner, IdempotencyMismatch, IdempotencyInProgress);
@@ -123,6 +124,9 @@ impl Members {
             && role != Role::Owner.name()
         {
             expect_another_owner(db, &handle, before).await?;
+        }
+        if before.is_none() {
+            expect_room(app, db, handle.id).await?;
         }
         let added = Member {
             handle_id: handle.id,
@@ -226,7 +230,7 @@ async fn expect_another_owner(
     member: &Member,
 ) -> Result<(), Problem> {
     let owner = Role::Owner.name();
-    if member.role != owner || member::count(db, handle.id, owner).await? > 1 {
+    if member.role != owner || member::count_in_role(db, handle.id, owner).await? > 1 {
         return Ok(());
     }
     let detail = format!("{} is the last owner of {}", member.subject, handle.name);

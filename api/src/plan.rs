@@ -1,6 +1,9 @@
 //! Plans: which one a handle has right now, what it locks, and where to get a larger one.
 
-use entities::plan_subscription::{self, PlanSubscription};
+use entities::{
+    member,
+    plan_subscription::{self, PlanSubscription},
+};
 use poem_openapi::{Enum, Object};
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
@@ -55,6 +58,8 @@ pub enum PlanFeature {
     GroupBuys,
     /// Writes to the handle in a day.
     DailyWrites,
+    /// Members of the handle, its owners among them.
+    Members,
 }
 
 impl PlanFeature {
@@ -111,6 +116,31 @@ pub fn in_force(row: Option<&PlanSubscription>, now: i64) -> Result<Plan, Proble
 /// The plan of a handle right now.
 pub async fn plan_of(app: &App, db: &impl ConnectionTrait, handle: Uuid) -> Result<Plan, Problem> {
     in_force(plan_subscription::of_handle(db, handle).await?.as_ref(), app.now())
+}
+
+/// Goes on only if the handle's plan has room for one member more.
+pub async fn expect_room(
+    app: &App,
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+) -> Result<(), Problem> {
+    let plan = plan_of(app, db, handle).await?;
+    let allowed = app.config.plans.of(plan).members;
+    if member::count(db, handle).await? < i64::from(allowed) {
+        return Ok(());
+    }
+    let larger = app.config.plans.with_more_than(plan, |terms| terms.members);
+    let more = larger.map_or(String::new(), |larger| {
+        format!("; {larger} allows {}", app.config.plans.of(larger).members)
+    });
+    let detail = format!("the handle's plan {plan} allows {allowed} members{more}");
+    let upgrade = Upgrade {
+        feature: PlanFeature::Members,
+        current_plan: PlanName::of(plan),
+        plan: larger.map(PlanName::of),
+        url: app.url(UPGRADE),
+    };
+    Err(Problem::new(Code::FeatureLocked, detail).upgradable(upgrade))
 }
 
 /// The terms of a handle's plan, if a feature is among them.

@@ -82,8 +82,19 @@ pub async fn lock(db: &impl ConnectionTrait, handle: Uuid) -> Result<(), DbErr> 
     }
 }
 
+/// How many members a handle has.
+pub async fn count(db: &impl ConnectionTrait, handle: Uuid) -> Result<i64, DbErr> {
+    let sql = "SELECT count(*) AS number FROM member WHERE handle_id = $1";
+    let found: Option<Number> = query_one(db, sql, vec![handle.into()]).await?;
+    Ok(found.map_or(0, |found| found.number))
+}
+
 /// How many members have a role.
-pub async fn count(db: &impl ConnectionTrait, handle: Uuid, role: &str) -> Result<i64, DbErr> {
+pub async fn count_in_role(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    role: &str,
+) -> Result<i64, DbErr> {
     let sql = "SELECT count(*) AS number FROM member WHERE handle_id = $1 AND role = $2";
     let found: Option<Number> = query_one(db, sql, vec![handle.into(), role.into()]).await?;
     Ok(found.map_or(0, |found| found.number))

@@ -92,15 +92,23 @@ impl Story<'_> {
         expect("the plan to upgrade to", &refused["upgrade"]["plan"], &json!("PRO"))?;
         self.narrator.step("locked", "Her plan is FREE, which sells no pages.", &refused);
 
-        let token = token::mint(self.settings, "platform", &["platform_admin".to_owned()], 600)?;
-        let admin = Caller::Creator(token.expose_secret().to_owned());
-        let wish = json!({ "handle": HANDLE, "plan": "PRO", "reason": "a gift, for the demo" });
-        let path = "/v2/billing/manual-plan";
-        self.sluice.post(&admin, path, wish, StatusCode::OK).await?;
+        let wish = json!({ "handle": HANDLE, "plan": "PRO" });
+        let path = "/v2/billing/checkout-session";
+        let link = self.sluice.post(&self.creator, path, wish, StatusCode::OK).await?.json;
+        let session = link["url"].as_str().and_then(|url| url.rsplit('/').next());
+        let session = session.ok_or("there is no link to subscribe by")?;
+        let pay = format!("/_sim/checkout/sessions/{session}/pay");
+        let paid = json!({ "outcome": "paid" });
+        self.stripe.post(&Caller::Anybody, &pay, paid, StatusCode::OK).await?;
         let path = format!("/v2/billing/summary?handle={HANDLE}");
-        let summary = self.sluice.get(&self.creator, &path).await?;
-        expect("the plan", &summary["plan"], &json!("PRO"))?;
-        self.narrator.step("upgraded", "The platform gives her the plan PRO.", &summary);
+        let is_paid = |summary: &Value| summary["plan"] == json!("PRO");
+        let summary = self.sluice.get_until(&self.creator, &path, is_paid).await?;
+        expect("why it counts", &summary["source"], &json!("STRIPE"))?;
+        self.narrator.step(
+            "upgraded",
+            "She subscribes to PRO through Stripe (simulated).",
+            &summary,
+        );
         Ok(())
     }
 

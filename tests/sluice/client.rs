@@ -6,8 +6,9 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// How long a client goes on. Longer than a lease and Stripe's minute together.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a client goes on. Longer than two leases and Stripe's minute together, while each request that a
+/// killed process leaves open holds its key for 20 seconds.
+const PATIENCE: Duration = Duration::from_secs(500);
 /// How long a single request may take: longer than the API lets anybody wait.
 const REQUEST: Duration = Duration::from_secs(20);
 const AGAIN: Duration = Duration::from_millis(250);

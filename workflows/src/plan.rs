@@ -214,10 +214,10 @@ impl Plans {
         Plan::ALL.into_iter().find(|plan| self.of(*plan).has(feature))
     }
 
-    /// The smallest plan that allows more writes a day than another.
-    pub fn with_more_writes_than(&self, plan: Plan) -> Option<Plan> {
-        let allowed = self.of(plan).daily_writes;
-        Plan::ALL.into_iter().find(|larger| self.of(*larger).daily_writes > allowed)
+    /// The smallest plan that allows more of something than another: writes a day, members.
+    pub fn with_more_than(&self, plan: Plan, allowed: fn(&Terms) -> u32) -> Option<Plan> {
+        let now = allowed(self.of(plan));
+        Plan::ALL.into_iter().find(|larger| allowed(self.of(*larger)) > now)
     }
 
     /// The plan that one of Stripe's prices pays for.
@@ -273,8 +273,8 @@ mod tests {
         let plans = Plans::default();
         assert!(!plans.of(Plan::Free).has(Feature::PaidPages));
         assert_eq!(plans.with(Feature::PaidPages), Some(Plan::Pro));
-        assert_eq!(plans.with_more_writes_than(Plan::Free), Some(Plan::Pro));
-        assert_eq!(plans.with_more_writes_than(Plan::Business), None);
+        assert_eq!(plans.with_more_than(Plan::Free, |terms| terms.daily_writes), Some(Plan::Pro));
+        assert_eq!(plans.with_more_than(Plan::Business, |terms| terms.members), None);
     }
 
     #[test]

@@ -32,6 +32,22 @@ fn roles(list: &Value) -> Vec<String> {
 
 on_both! {
 
+async fn a_plan_has_room_for_so_many(world: World) {
+    world.free_handle("alice").await;
+    let full = set(&world, "alice", "bob", "creator").await.problem(403, "feature_locked");
+    let upgrade = &full["upgrade"];
+    assert_eq!((&upgrade["feature"], &upgrade["plan"]), (&json!("MEMBERS"), &json!("PRO")), "{full}");
+    world.set_plan("alice", "PRO").await;
+    for guest in ["bob", "carol", "dave", "erin"] {
+        set(&world, "alice", guest, "creator").await.expect(201);
+    }
+    set(&world, "alice", "frank", "creator").await.problem(403, "feature_locked");
+    // Who is in may change roles, and stays when the plan goes.
+    set(&world, "alice", "erin", "operator").await.expect(200);
+    world.set_plan("alice", "FREE").await;
+    world.get("/v2/handles/alice").bearer(token("erin")).send().await.expect(200);
+}
+
 async fn members_come_and_go(world: World) {
     world.handle("alice").await;
     let made = set(&world, "alice", "auth0|bob/1", "creator").await;
