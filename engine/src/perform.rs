@@ -93,26 +93,29 @@ impl Engine {
         stop: &tokio_util::sync::CancellationToken,
     ) -> Result<usize, EngineError> {
         let mut total = 0;
-        let mut in_hand = FuturesUnordered::new();
+        let (mut in_hand, mut ready) = (FuturesUnordered::new(), Vec::new());
         loop {
-            let free = slots.0.get() - in_hand.len();
+            let free = slots.0.get().saturating_sub(in_hand.len() + ready.len());
             let claimed = match free > 0 && !stop.is_cancelled() {
-                true => self.claim(queue, free).await?,
+                true => alongside(&mut in_hand, &mut ready, self.claim(queue, free)).await?,
                 false => Vec::new(),
             };
             total += claimed.len();
             in_hand.extend(claimed.into_iter().map(|row| self.perform_one(row, performer)));
-            if in_hand.is_empty() {
+            if in_hand.is_empty() && ready.is_empty() {
                 return Ok(total);
             }
-            // One slow call must not keep what has become due since from the free slots.
-            let ready = tokio::time::timeout(CLAIM_AGAIN, in_hand.next()).await;
-            let Ok(Some(first)) = ready else { continue };
-            let mut outcomes = vec![first];
-            while let Some(Some(outcome)) = in_hand.next().now_or_never() {
-                outcomes.push(outcome);
+            if ready.is_empty() {
+                // One slow call must not keep what has become due since from the free slots.
+                let first = tokio::time::timeout(CLAIM_AGAIN, in_hand.next()).await;
+                let Ok(Some(first)) = first else { continue };
+                ready.push(first);
             }
-            answer::write(self, outcomes).await?;
+            while let Some(Some(outcome)) = in_hand.next().now_or_never() {
+                ready.push(outcome);
+            }
+            let outcomes = std::mem::take(&mut ready);
+            alongside(&mut in_hand, &mut ready, answer::write(self, outcomes)).await?;
         }
     }
 
@@ -173,6 +176,22 @@ impl Engine {
         match performed {
             Ok(answer) => Outcome::answered(held, row, task.effect, answer),
             Err(trouble) => Outcome::failed(held, row, trouble),
+        }
+    }
+}
+
+/// Goes on performing what is in hand while something else is done. Performing may need the database, too: what
+/// is in hand and not gone on with would keep its connections, and whoever waits for one would wait for ever.
+async fn alongside<T>(
+    in_hand: &mut FuturesUnordered<impl Future<Output = Outcome>>,
+    ready: &mut Vec<Outcome>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            Some(outcome) = in_hand.next(), if !in_hand.is_empty() => ready.push(outcome),
         }
     }
 }

@@ -1,8 +1,12 @@
 //! Leases and their epochs.
 
-use engine::By;
+use std::{num::NonZeroUsize, time::Duration};
+
+use async_trait::async_trait;
+use engine::{By, Perform, Slots, Task, Trouble};
 use entities::outbox::{self, Held, Lease};
-use workflows::effect::Queue;
+use tokio_util::sync::CancellationToken;
+use workflows::effect::{Answer, Queue};
 
 use crate::{
     on_both,
@@ -10,7 +14,36 @@ use crate::{
 };
 use engine::wake::NoWakeups;
 
+/// Needs the database while it performs, for longer than free slots wait before they claim again.
+struct Writing<'a>(&'a World);
+
+#[async_trait]
+impl Perform for Writing<'_> {
+    async fn perform(&self, task: &Task) -> Result<Answer, Trouble> {
+        let transaction = self.0.engine.database().begin().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        transaction.rollback().await.unwrap();
+        self.0.stripe.perform(task).await
+    }
+
+    async fn find(&self, task: &Task) -> Result<Option<Answer>, Trouble> {
+        self.0.stripe.find(task).await
+    }
+}
+
 on_both! {
+    async fn performing_may_take_every_connection(world: World) {
+        for _ in 0..8 {
+            world.request().await;
+        }
+        world.engine.drain().await.unwrap();
+        let (slots, stop) = (Slots(NonZeroUsize::new(16).unwrap()), CancellationToken::new());
+        let writing = Writing(&world);
+        let performed = world.engine.perform_due(Queue::Stripe, &writing, slots, &stop).await;
+        assert_eq!(performed.unwrap(), 8);
+        assert_eq!(world.stripe.calls().len(), 8, "each once");
+    }
+
     async fn s48_a_frozen_worker_answers_too_late(world: World) {
         let id = world.request().await;
         world.engine.drain().await.unwrap();
