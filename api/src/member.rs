@@ -21,13 +21,13 @@ use crate::{
     body::{Given, Issues},
     codes::Code,
     config::App,
-    handle::permitted,
+    handle::{permitted, role},
     idempotency::{Begun, Ticket, Writer},
     list,
     moment::moment,
     permission::{Permission, Role},
     plan::expect_room,
-    principal::check_subject,
+    principal::{Principal, check_subject},
     problem::{Problem, Refused, refusals},
     tag::Tag,
 };
@@ -117,7 +117,7 @@ impl Members {
             Begun::Write(write) => write,
         };
         let db = &write.transaction;
-        member::lock(db, handle.id).await?;
+        lock(db, &handle, &caller.0).await?;
         let before = member::find(db, handle.id, &body.subject).await?;
         let role = body.role.name();
         if let Some(before) = &before
@@ -210,7 +210,7 @@ impl Members {
             Begun::Write(write) => write,
         };
         let db = &write.transaction;
-        member::lock(db, handle.id).await?;
+        lock(db, &handle, &caller.0).await?;
         let member = member::find(db, handle.id, &subject.0).await?.ok_or_else(|| {
             Problem::new(Code::UnknownMember, "the handle has no member of this subject")
         })?;
@@ -220,6 +220,20 @@ impl Members {
         author.note(app, &write, "member.remove", Some(&handle), &member.subject).await?;
         let answer = Answer::done(MemberView::of(&member)?);
         Ok(write.finish(app, answer, Default::default()).await?.into())
+    }
+}
+
+/// Has others wait who change the members, and goes on only if the caller still may: somebody else may have
+/// taken them out while this waited.
+async fn lock(
+    db: &impl ConnectionTrait,
+    handle: &Handle,
+    caller: &Principal,
+) -> Result<(), Problem> {
+    member::lock(db, handle.id).await?;
+    match role(db, handle.id, caller).await? {
+        Some(role) if Permission::MembersWrite.roles().contains(&role) => Ok(()),
+        _ => Err(Problem::new(Code::Forbidden, format!("{} is another's handle", handle.name))),
     }
 }
 

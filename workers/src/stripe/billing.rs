@@ -193,8 +193,9 @@ fn session_created(session: CheckoutSession) -> Answer {
     }
 }
 
-/// The subscription that counts, and the ids of others that are paid for as well. Paid counts more than
-/// unpaid, a larger plan more than a smaller, an older subscription more than a newer.
+/// The subscription that counts, and the ids of others that are paid for as well. One to a plan counts more
+/// than one to something else, paid more than unpaid, a larger plan more than a smaller, an older
+/// subscription more than a newer.
 fn chosen(
     plans: &Plans,
     subscriptions: &[Subscription],
@@ -212,7 +213,7 @@ fn chosen(
             Status::Incomplete => 2,
             Status::Ended => 3,
         };
-        (rank, Reverse(subscription.plan), *created)
+        (subscription.plan.is_none(), rank, Reverse(subscription.plan), *created)
     });
     let mut known = known.into_iter().map(|(_, subscription)| subscription);
     let first = known.next();
