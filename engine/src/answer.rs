@@ -214,5 +214,14 @@ fn again(row: &Outbox, trouble: &Trouble) -> Again {
         Trouble::Replayed { .. } => Absence::Seen,
         Trouble::Transient { .. } | Trouble::Permanent(_) => Absence::Unknown,
     };
-    Again { status, after, key_generation, attempt: row.attempt, absence, error }
+    Again { status, after, key_generation, attempt: counted(row, trouble), absence, error }
+}
+
+/// How many tries are counted after this one. Looking again for what was seen to be absent is part of the try
+/// that saw it: counted, a minute of looking would make the next passing failure wait like a tenth.
+fn counted(row: &Outbox, trouble: &Trouble) -> i32 {
+    match trouble {
+        Trouble::Replayed { .. } if absent_for(row) > 0 => row.attempt - 1,
+        _ => row.attempt,
+    }
 }

@@ -68,6 +68,9 @@ on_both! {
             world.stripe.next(replayed());
             later(&world, 11 * Timestamp::SECOND).await;
         }
+        // The looks belong to the first try; what counts as the second is the one with the new key.
+        let effect = world.effects(id).await.remove(0);
+        assert_eq!((effect.key_generation, effect.attempt), (1, 2));
         world.stripe.troubles.lock().unwrap().clear();
         later(&world, Timestamp::SECOND).await;
         let calls = world.stripe.calls();
