@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many sales there are, unless the environment says otherwise.
-const SALES: usize = 120;
+const SALES: usize = 500;
 const SALES_VARIABLE: &str = "SLUICE_TEST_CHAOS_SALES";
 const SALES_ON_SQLITE: usize = 60;
 /// Starts the random numbers; printed, to run the same sales again.

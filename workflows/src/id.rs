@@ -78,6 +78,12 @@ id!(/// One magic link.
     MagicLinkId, "link_");
 id!(/// A wish for a link to Stripe's dashboard.
     LoginLinkId, "login_");
+id!(/// Money given back to a buyer.
+    RefundId, "rfnd_");
+id!(/// A payment that its buyer's bank took back, or tries to.
+    DisputeId, "dispute_");
+id!(/// Money on its way from Stripe to a bank.
+    PayoutId, "payout_");
 id!(/// One run of a workflow.
     RunId, "run_");
 id!(/// One effect in the outbox.
@@ -86,6 +92,27 @@ id!(/// One personal access token.
     AccessTokenId, "tok_");
 id!(/// One entry of the audit log.
     AuditEntryId, "aud_");
+
+impl RefundId {
+    /// The id of a refund that was made at Stripe, by hand: `re_…` of a purchase. Always the same.
+    pub fn made_at_stripe(checkout: CheckoutId, refund: &str) -> Self {
+        Self(mix(refund, checkout.0))
+    }
+}
+
+impl DisputeId {
+    /// The id of a dispute of a purchase, `dp_…`. Always the same, so that nobody has to look it up.
+    pub fn of(checkout: CheckoutId, dispute: &str) -> Self {
+        Self(mix(dispute, checkout.0))
+    }
+}
+
+impl PayoutId {
+    /// The id of a payout of a handle's account, `po_…`. Always the same.
+    pub fn of(handle: HandleId, payout: &str) -> Self {
+        Self(mix(payout, handle.0))
+    }
+}
 
 impl RunId {
     /// The run of a workflow about a subject (a checkout, a handle, a page).
@@ -103,10 +130,10 @@ impl RunId {
     }
 }
 
-/// Mixing is its own inverse. Version and variant bits stay as they are.
-fn mix(workflow: &str, id: Uuid) -> Uuid {
+/// Mixes a name into the random bits of an id. Mixing is its own inverse. Version and variant bits stay as they are.
+fn mix(name: &str, id: Uuid) -> Uuid {
     const RANDOM_BITS: u128 = (1 << 62) - 1;
-    let digest = Sha256::digest(workflow.as_bytes());
+    let digest = Sha256::digest(name.as_bytes());
     let mask = digest.iter().take(8).fold(0_u128, |mask, byte| mask << 8 | u128::from(*byte));
     Uuid::from_u128(id.as_u128() ^ (mask & RANDOM_BITS))
 }

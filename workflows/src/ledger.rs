@@ -3,7 +3,13 @@
 //! `+` is debit and `−` is credit. With destination charges the buyer's whole amount lands with the
 //! platform, the creator's part is transferred on, and the platform's fee comes back
 //! (<https://docs.stripe.com/connect/destination-charges>); the account `stripe` is the platform's and the
-//! connected balances together. Each constructor below is one row of the table of postings.
+//! connected balances together. Each constructor in `sale`, `returns`, `dispute` and `payout` is one row of the
+//! table of postings.
+
+mod dispute;
+mod payout;
+mod returns;
+mod sale;
 
 use std::fmt;
 
@@ -14,6 +20,13 @@ use crate::{
     money::Currency,
     timestamp::Timestamp,
 };
+
+pub use dispute::{dispute_lost, dispute_reinstated, dispute_withdrawn};
+pub use payout::{payout, payout_failed, platform_payout, platform_payout_failed, written_off};
+pub use returns::{
+    Share, fee_taken_again, refund_failed, refunded, refunded_in_full, reversed, transferred_again,
+};
+pub use sale::{exchanged, paid, plan_invoice, processor_fee};
 
 /// An account of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,8 +42,19 @@ pub enum Account {
     ProcessorFee,
     /// What is owed to the creator behind a connected account (`acct_…`).
     Creator(String),
-    /// What a creator owes the platform.
+    /// What a creator owes the platform: what could not be taken back from the creator. Negative: what the
+    /// platform owes the creator until it is transferred again.
     Due(HandleId),
+    /// What Stripe holds while the banks of a creator's buyers dispute it.
+    DisputeHold(HandleId),
+    /// What Stripe has kept for disputes.
+    DisputeFee,
+    /// What was paid out to the platform's bank.
+    Bank,
+    /// Money on its way from one currency to another.
+    Exchange,
+    /// What the platform has given up.
+    WriteOff,
 }
 
 impl fmt::Display for Account {
@@ -42,6 +66,11 @@ impl fmt::Display for Account {
             Self::ProcessorFee => f.write_str("processor_fee"),
             Self::Creator(account) => write!(f, "creator:{account}"),
             Self::Due(handle) => write!(f, "due:{handle}"),
+            Self::DisputeHold(handle) => write!(f, "dispute_hold:{handle}"),
+            Self::DisputeFee => f.write_str("dispute_fee"),
+            Self::Bank => f.write_str("bank"),
+            Self::Exchange => f.write_str("exchange"),
+            Self::WriteOff => f.write_str("write_off"),
         }
     }
 }
@@ -70,8 +99,30 @@ pub enum Kind {
     ProcessorFee,
     /// A buyer got money back.
     Refund,
+    /// A refund that had succeeded failed after all.
+    RefundFailed,
+    /// A part of the transfer came back without a refund.
+    TransferReversed,
+    /// The creator got again what had been taken back for nothing.
+    TransferredAgain,
+    /// The platform took its fee again, of a dispute that was won.
+    FeeTakenAgain,
+    /// Stripe took a disputed amount.
+    DisputeWithdrawn,
+    /// A disputed amount came back.
+    DisputeReinstated,
+    /// A disputed amount is lost.
+    DisputeLost,
     /// A creator paid for a plan.
     PlanInvoice,
+    /// Money went to a bank.
+    Payout,
+    /// A payout came back.
+    PayoutFailed,
+    /// Money was exchanged.
+    Exchanged,
+    /// The platform gave up what a creator owed.
+    WrittenOff,
 }
 
 /// One line of a transaction.
@@ -86,7 +137,9 @@ pub struct Entry {
 /// One posting to the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Transaction {
-    /// Unique: a posting happens once. `paid:pi_…`, `fee:txn_…`, `refund:re_…`, `plan_invoice:in_…`.
+    /// Unique: a posting happens once. `paid:pi_…`, `fee:txn_…`, `refund:re_…`, `refund_failed:re_…`,
+    /// `reversal:tr_…:{minor units reversed}:{fee returned}`, `transfer:tr_…`, `dispute_withdrawn:dp_…`,
+    /// `payout:po_…`, `plan_invoice:in_…` …
     pub key: String,
     /// What it is about.
     pub kind: Kind,
@@ -110,6 +163,10 @@ pub enum About {
     Sale(Sale),
     /// The plan of a handle: the platform's own business, no earnings of the creator's.
     Plan(HandleId),
+    /// The balance of a creator's as a whole: a payout, a debt written off.
+    Balance(HandleId),
+    /// The platform's own balance: no handle's business.
+    Platform,
 }
 
 /// Money of the creator's that can be paid out from a moment on. Negative where a refund takes it back.
@@ -140,93 +197,6 @@ pub struct Sale {
     pub fee: i64,
     /// Of both.
     pub currency: Currency,
-}
-
-/// A buyer paid `gross`: stripe +G, platform_fee −F, creator −(G−F).
-pub fn paid(
-    sale: &Sale,
-    kind: Kind,
-    payment_intent: &str,
-    gross: i64,
-    currency: Currency,
-) -> Transaction {
-    // A payment of less than the fee cannot happen at Stripe (the fee must fit), but would post balanced.
-    let fee = sale.fee.min(gross);
-    Transaction {
-        key: format!("paid:{payment_intent}"),
-        kind,
-        currency,
-        about: About::Sale(sale.clone()),
-        stripe_object: payment_intent.to_owned(),
-        available: None,
-        entries: entries([
-            (Account::Stripe, gross),
-            (Account::PlatformFee, -fee),
-            (Account::Creator(sale.account.clone()), fee - gross),
-        ]),
-    }
-}
-
-/// The processor kept `fee` of a payment: processor_fee +P, stripe −P. From `available_on` the creator's
-/// part of the payment, `net`, can be paid out.
-pub fn processor_fee(
-    sale: &Sale,
-    transaction: &crate::stripe::BalanceTransaction,
-    net: i64,
-) -> Transaction {
-    Transaction {
-        key: format!("fee:{}", transaction.id),
-        kind: Kind::ProcessorFee,
-        currency: transaction.currency,
-        about: About::Sale(sale.clone()),
-        stripe_object: transaction.id.clone(),
-        available: Some(Available { at: transaction.available_on, amount: net }),
-        entries: entries([
-            (Account::ProcessorFee, transaction.fee),
-            (Account::Stripe, -transaction.fee),
-        ]),
-    }
-}
-
-/// A whole payment of `gross` was given back, with its transfer and fee: stripe −r, creator +x,
-/// platform_fee +y, where x + y = r.
-pub fn refunded_in_full(
-    sale: &Sale,
-    refund: &str,
-    gross: i64,
-    currency: Currency,
-    at: Timestamp,
-) -> Transaction {
-    let fee = sale.fee.min(gross);
-    Transaction {
-        key: format!("refund:{refund}"),
-        kind: Kind::Refund,
-        currency,
-        about: About::Sale(sale.clone()),
-        stripe_object: refund.to_owned(),
-        available: Some(Available { at, amount: fee - gross }),
-        entries: entries([
-            (Account::Stripe, -gross),
-            (Account::Creator(sale.account.clone()), gross - fee),
-            (Account::PlatformFee, fee),
-        ]),
-    }
-}
-
-/// A creator paid an invoice of `invoice.amount` for a plan: stripe +A, plan_revenue −A.
-pub fn plan_invoice(handle: HandleId, invoice: &crate::stripe::PaidInvoice) -> Transaction {
-    Transaction {
-        key: format!("plan_invoice:{}", invoice.id),
-        kind: Kind::PlanInvoice,
-        currency: invoice.currency,
-        about: About::Plan(handle),
-        stripe_object: invoice.id.clone(),
-        available: None,
-        entries: entries([
-            (Account::Stripe, invoice.amount),
-            (Account::PlanRevenue, -invoice.amount),
-        ]),
-    }
 }
 
 /// Entries of zero are left out: a fee of nothing is no posting.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{money::Currency, plan::Plan, timestamp::Timestamp};
+use crate::{id::RefundId, money::Currency, plan::Plan, timestamp::Timestamp};
 
 /// A Checkout Session as Stripe reported it, in a webhook or when it was retrieved.
 /// <https://docs.stripe.com/api/checkout/sessions/object>
@@ -133,6 +133,12 @@ pub struct Refund {
     pub amount: i64,
     /// Whether the money is on its way.
     pub status: RefundStatus,
+    /// Who asked for it here; none, if it was made in Stripe's dashboard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<RefundId>,
+    /// Why it is pending or failed, in Stripe's words: an open set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `refund.status`, with `requires_action` counted as pending.
@@ -146,6 +152,128 @@ pub enum RefundStatus {
     /// Could not be given back.
     Failed,
     /// Called off before it happened.
+    Canceled,
+}
+
+/// All that has come back of a payment, as it was retrieved: its charge, with its transfer, its application
+/// fee, its refunds and its disputes. <https://docs.stripe.com/api/charges/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Returns {
+    /// `ch_…`
+    pub charge: String,
+    /// Of every amount.
+    pub currency: Currency,
+    /// Every refund, the oldest first.
+    pub refunds: Vec<Refund>,
+    /// Every dispute, the oldest first.
+    pub disputes: Vec<Dispute>,
+    /// What was passed on to the creator; none, if nothing was.
+    pub transfer: Option<Transfer>,
+    /// Minor units of the application fee that went back to the creator, all together.
+    pub fee_returned: i64,
+}
+
+/// A transfer to a connected account. <https://docs.stripe.com/api/transfers/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Transfer {
+    /// `tr_…`
+    pub id: String,
+    /// Minor units that were passed on.
+    pub amount: i64,
+    /// Minor units that came back of it, all together.
+    pub reversed: i64,
+}
+
+/// A dispute as Stripe reported it. <https://docs.stripe.com/api/disputes/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Dispute {
+    /// `dp_…` or `du_…`
+    pub id: String,
+    /// Minor units in dispute: may be more than was paid.
+    pub amount: i64,
+    /// How far it is.
+    pub status: DisputeStatus,
+    /// Stripe's category: an open set.
+    pub reason: String,
+    /// Minor units that Stripe took from the platform.
+    pub withdrawn: i64,
+    /// Minor units that Stripe keeps for its trouble.
+    pub fee: i64,
+    /// Minor units of what was taken that came back.
+    pub reinstated: i64,
+    /// Minor units of the fee that came back.
+    pub fee_reinstated: i64,
+    /// Until when evidence is taken.
+    pub evidence_due: Option<Timestamp>,
+}
+
+/// `dispute.status`. <https://docs.stripe.com/disputes/how-disputes-work>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStatus {
+    /// `warning_…`: the bank asks; no money is taken, and the payment can still be refunded.
+    Inquiry,
+    /// `needs_response`
+    NeedsResponse,
+    /// `under_review`
+    UnderReview,
+    /// `won`
+    Won,
+    /// `lost`
+    Lost,
+    /// `warning_closed` or `prevented`: it came to nothing.
+    Closed,
+}
+
+impl DisputeStatus {
+    /// Whether the bank has not decided yet: the money is held, and nothing can be refunded.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::NeedsResponse | Self::UnderReview)
+    }
+}
+
+/// A payout as Stripe reported it. <https://docs.stripe.com/api/payouts/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Payout {
+    /// `po_…`
+    pub id: String,
+    /// Minor units on their way to the bank.
+    pub amount: i64,
+    /// Of the amount.
+    pub currency: Currency,
+    /// How far it is.
+    pub status: PayoutStatus,
+    /// When the bank has it, or is to have it.
+    pub arrives: Timestamp,
+    /// Why it failed, in Stripe's words: an open set.
+    pub failure: Option<String>,
+}
+
+/// `payout.status`
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum PayoutStatus {
+    /// `pending`: Stripe prepares it.
+    Pending,
+    /// `in_transit`: it was handed to the bank.
+    InTransit,
+    /// `paid`: it should be there. The bank may still refuse it within days.
+    Paid,
+    /// `failed`: the bank refused it, and the money is back.
+    Failed,
+    /// `canceled`: it was called off, and the money is back.
     Canceled,
 }
 

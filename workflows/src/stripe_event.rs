@@ -277,6 +277,6 @@ fn refund(object: &Object) -> Meaning {
         return Meaning::Malformed("data.object.id or amount is missing".to_owned());
     };
     let known_by = payment_intent.clone();
-    let refund = Refund { id, payment_intent, amount, status };
+    let refund = Refund { id, payment_intent, amount, status, asked: None, reason: None };
     routed(object, known_by, checkout::Event::RefundReported(refund))
 }

@@ -5,8 +5,10 @@ use entities::{
     together::Together,
 };
 use sea_orm::{ConnectionTrait, DbErr};
+use uuid::Uuid;
 use workflows::{
     Timestamp,
+    id::HandleId,
     ledger::{About, Transaction},
 };
 
@@ -29,7 +31,8 @@ pub async fn write(
 fn row(at: Timestamp, transaction: &Transaction) -> NewTransaction {
     let (handle, sale) = match &transaction.about {
         About::Sale(sale) => (sale.handle, Some(sale)),
-        About::Plan(handle) => (*handle, None),
+        About::Plan(handle) | About::Balance(handle) => (*handle, None),
+        About::Platform => (HandleId(Uuid::nil()), None),
     };
     NewTransaction {
         key: transaction.key.clone(),

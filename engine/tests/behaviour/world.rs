@@ -267,6 +267,8 @@ impl FakeStripe {
                 payment_intent: payment_intent.clone(),
                 amount: *amount,
                 status: RefundStatus::Succeeded,
+                asked: None,
+                reason: None,
             }),
             Effect::SendMail(_) => Answer::MailSent,
             other => panic!("not in this world: {other:?}"),

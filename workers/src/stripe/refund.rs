@@ -85,5 +85,12 @@ fn facts(refund: &Refund) -> facts::Refund {
         // Refunds of charges without an intent are not ours.
         None => String::new(),
     };
-    facts::Refund { id: refund.id.to_string(), payment_intent, amount: refund.amount, status }
+    facts::Refund {
+        id: refund.id.to_string(),
+        payment_intent,
+        amount: refund.amount,
+        status,
+        asked: None,
+        reason: None,
+    }
 }

@@ -281,6 +281,8 @@ async fn a_payment_is_given_back_with_and_without_a_fee() {
             payment_intent: payment.intent,
             amount: 1_000,
             status: RefundStatus::Succeeded,
+            asked: None,
+            reason: None,
         };
         assert_eq!(refund, expected);
         let read = once(&stripe, Effect::RetrieveRefund { refund: refund.id.clone() }).await;

@@ -131,7 +131,14 @@ pub fn paid_twice() -> Outcome {
 }
 
 pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
-    Refund { id: id.to_owned(), payment_intent: "pi_1".to_owned(), amount, status }
+    Refund {
+        id: id.to_owned(),
+        payment_intent: "pi_1".to_owned(),
+        amount,
+        status,
+        asked: None,
+        reason: None,
+    }
 }
 
 pub fn refunded(amount: i64, status: RefundStatus) -> checkout::Event {

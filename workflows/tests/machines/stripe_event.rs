@@ -111,6 +111,8 @@ fn given_back(status: RefundStatus) -> checkout::Event {
         payment_intent: "pi_1".to_owned(),
         amount: 1_250,
         status,
+        asked: None,
+        reason: None,
     })
 }
 

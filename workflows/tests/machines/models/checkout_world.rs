@@ -263,7 +263,14 @@ impl World {
 }
 
 pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
-    Refund { id: id.to_owned(), payment_intent: "pi_1".to_owned(), amount, status }
+    Refund {
+        id: id.to_owned(),
+        payment_intent: "pi_1".to_owned(),
+        amount,
+        status,
+        asked: None,
+        reason: None,
+    }
 }
 
 /// How far a purchase is. Closed is not the end of the way: it may turn out to be paid.

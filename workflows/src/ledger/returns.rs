@@ -1,0 +1,142 @@
+//! What goes back: refunds, and what becomes of the creator's part and the platform's fee.
+//!
+//! A refund of a destination charge is the platform's; `reverse_transfer` takes the creator's part back, and
+//! `refund_application_fee` gives a part of the fee back to the creator
+//! (<https://docs.stripe.com/connect/destination-charges#issue-refunds>). What is posted is what Stripe
+//! reports to have come back, never what should have.
+
+use super::{About, Account, Available, Kind, Sale, Transaction, entries};
+use crate::{stripe, timestamp::Timestamp};
+
+/// What came back of a transfer, minor units.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Share {
+    /// That much of the transfer was reversed.
+    pub reversed: i64,
+    /// That much of the fee went back to the creator.
+    pub fee: i64,
+}
+
+impl Share {
+    /// What the creator lost by it.
+    pub fn of_creator(self) -> i64 {
+        self.reversed - self.fee
+    }
+}
+
+/// A buyer got `r` back, and `share` of it came from creator and fee: stripe −r, creator +x, platform_fee +y,
+/// due +(r−x−y). What did not come back from them is owed by the creator.
+pub fn refunded(sale: &Sale, refund: &stripe::Refund, share: Share, at: Timestamp) -> Transaction {
+    Transaction {
+        key: format!("refund:{}", refund.id),
+        kind: Kind::Refund,
+        currency: sale.currency,
+        about: About::Sale(sale.clone()),
+        stripe_object: refund.id.clone(),
+        available: available(at, -share.of_creator()),
+        entries: entries([
+            (Account::Stripe, -refund.amount),
+            (Account::Creator(sale.account.clone()), share.of_creator()),
+            (Account::PlatformFee, share.fee),
+            (Account::Due(sale.handle), refund.amount - share.reversed),
+        ]),
+    }
+}
+
+/// A whole payment of `gross` was given back, with its transfer and fee.
+pub fn refunded_in_full(
+    sale: &Sale,
+    refund: &str,
+    gross: i64,
+    currency: crate::money::Currency,
+    at: Timestamp,
+) -> Transaction {
+    let refund = stripe::Refund {
+        id: refund.to_owned(),
+        payment_intent: String::new(),
+        amount: gross,
+        status: stripe::RefundStatus::Succeeded,
+        asked: None,
+        reason: None,
+    };
+    let share = Share { reversed: gross, fee: sale.fee.min(gross) };
+    Transaction { currency, ..refunded(sale, &refund, share, at) }
+}
+
+/// A refund that was posted failed: stripe +r, due −(r−y), platform_fee −y. What was taken back for it is the
+/// creator's again.
+pub fn refund_failed(sale: &Sale, refund: &stripe::Refund, share: Share) -> Transaction {
+    Transaction {
+        key: format!("refund_failed:{}", refund.id),
+        kind: Kind::RefundFailed,
+        currency: sale.currency,
+        about: About::Sale(sale.clone()),
+        stripe_object: refund.id.clone(),
+        available: None,
+        entries: entries([
+            (Account::Stripe, refund.amount),
+            (Account::Due(sale.handle), share.fee - refund.amount),
+            (Account::PlatformFee, -share.fee),
+        ]),
+    }
+}
+
+/// A part of the transfer came back by itself, for a dispute or by hand: creator +(v−f), platform_fee +f,
+/// due −v. The key holds the totals that it led to, which only grow.
+pub fn reversed(
+    sale: &Sale,
+    transfer: &str,
+    total: Share,
+    share: Share,
+    at: Timestamp,
+) -> Transaction {
+    Transaction {
+        key: format!("reversal:{transfer}:{}:{}", total.reversed, total.fee),
+        kind: Kind::TransferReversed,
+        currency: sale.currency,
+        about: About::Sale(sale.clone()),
+        stripe_object: transfer.to_owned(),
+        available: available(at, -share.of_creator()),
+        entries: entries([
+            (Account::Creator(sale.account.clone()), share.of_creator()),
+            (Account::PlatformFee, share.fee),
+            (Account::Due(sale.handle), -share.reversed),
+        ]),
+    }
+}
+
+/// The creator got `amount` again, by a transfer of its own: due +a, creator −a.
+pub fn transferred_again(sale: &Sale, transfer: &str, amount: i64, at: Timestamp) -> Transaction {
+    Transaction {
+        key: format!("transfer:{transfer}"),
+        kind: Kind::TransferredAgain,
+        currency: sale.currency,
+        about: About::Sale(sale.clone()),
+        stripe_object: transfer.to_owned(),
+        available: available(at, amount),
+        entries: entries([
+            (Account::Due(sale.handle), amount),
+            (Account::Creator(sale.account.clone()), -amount),
+        ]),
+    }
+}
+
+/// The fee that went back to the creator for a dispute is the platform's again, since the dispute was won:
+/// due +f, platform_fee −f.
+pub fn fee_taken_again(sale: &Sale, dispute: &str, fee: i64) -> Transaction {
+    Transaction {
+        key: format!("fee_taken_again:{dispute}"),
+        kind: Kind::FeeTakenAgain,
+        currency: sale.currency,
+        about: About::Sale(sale.clone()),
+        stripe_object: dispute.to_owned(),
+        available: None,
+        entries: entries([(Account::Due(sale.handle), fee), (Account::PlatformFee, -fee)]),
+    }
+}
+
+fn available(at: Timestamp, amount: i64) -> Option<Available> {
+    (amount != 0).then_some(Available { at, amount })
+}
