@@ -137,6 +137,8 @@ impl Perform for Stripe {
                 payment_intent: payment_intent.clone(),
                 amount: *amount,
                 status: RefundStatus::Succeeded,
+                asked: None,
+                reason: None,
             }),
             Effect::SendMail(mail) => {
                 if let Mail::MagicLink(link) = mail {
