@@ -6,11 +6,13 @@ use uuid::Uuid;
 use crate::{
     checkout::{self, Checkout},
     connect_onboarding::{self, ConnectOnboarding},
+    dispute::{self, Dispute},
     earnings_rollup::{self, EarningsRollup},
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
+    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, RefundId, RunId},
     magic_link::{self, MagicLink},
     page_publish::{self, PagePublish},
     plan_subscription::{self, PlanSubscription},
+    refund::{self, Refund},
     workflow::Workflow,
 };
 
@@ -30,6 +32,10 @@ pub enum Message {
     PagePublish(PageId, page_publish::Event),
     /// To the plan of a handle.
     PlanSubscription(HandleId, plan_subscription::Event),
+    /// To a refund.
+    Refund(RefundId, refund::Event),
+    /// To a dispute.
+    Dispute(DisputeId, dispute::Event),
 }
 
 impl Message {
@@ -42,6 +48,8 @@ impl Message {
             Self::MagicLink(..) => MagicLink::NAME,
             Self::PagePublish(..) => PagePublish::NAME,
             Self::PlanSubscription(..) => PlanSubscription::NAME,
+            Self::Refund(..) => Refund::NAME,
+            Self::Dispute(..) => Dispute::NAME,
         }
     }
 
@@ -52,6 +60,8 @@ impl Message {
             Self::ConnectOnboarding(id, _) | Self::EarningsRollup(id, _) => id.0,
             Self::MagicLink(id, _) => id.0,
             Self::PagePublish(id, _) => id.0,
+            Self::Refund(id, _) => id.0,
+            Self::Dispute(id, _) => id.0,
             Self::PlanSubscription(id, _) => id.0,
         }
     }
@@ -70,6 +80,8 @@ impl Message {
             Self::MagicLink(_, event) => serde_json::to_string(event),
             Self::PagePublish(_, event) => serde_json::to_string(event),
             Self::PlanSubscription(_, event) => serde_json::to_string(event),
+            Self::Refund(_, event) => serde_json::to_string(event),
+            Self::Dispute(_, event) => serde_json::to_string(event),
         }
     }
 }

@@ -12,11 +12,13 @@ use crate::{
     message::Message,
     money::Currency,
     plan_subscription,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session, TransferPart},
 };
 
 /// Metadata key that holds the checkout's id on sessions, payment intents, charges and refunds.
 pub const CHECKOUT: &str = "sluice_checkout";
+/// Metadata key that holds the refund's id on refunds that were asked for here.
+pub const REFUND: &str = "sluice_refund";
 /// Metadata key that holds the handle's id on connected accounts, and on what the handle pays the platform.
 pub const HANDLE: &str = "sluice_handle";
 /// Metadata key that holds the id of the effect that made an object, by which a lost answer is found again.
@@ -71,12 +73,20 @@ pub struct Object {
     currency: Option<String>,
     #[serde(default)]
     status: Option<serde_json::Value>,
+    #[serde(default)]
+    transfer_reversal: Option<Reference>,
+    #[serde(default)]
+    failure_reason: Option<String>,
+    #[serde(default)]
+    pending_reason: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Metadata {
     #[serde(default)]
     sluice_checkout: Option<String>,
+    #[serde(default)]
+    sluice_refund: Option<String>,
     #[serde(default)]
     sluice_handle: Option<String>,
 }
@@ -167,6 +177,17 @@ fn platform(envelope: &Envelope) -> Meaning {
         "checkout.session.async_payment_failed" => Outcome::PaymentFailed,
         "checkout.session.expired" => Outcome::Expired,
         "refund.created" | "refund.updated" | "refund.failed" => return refund(object),
+        // Whatever became of the dispute, it leads to reading the payment.
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated"
+        | "charge.dispute.closed" => {
+            return about_payment(object, |_| checkout::Event::ReturnsChanged);
+        }
+        "radar.early_fraud_warning.created" => {
+            return about_payment(object, |warning| checkout::Event::FraudWarning { warning });
+        }
         // Accounts are ours to read, whichever endpoint reports them.
         "account.updated" => {
             return account(
@@ -259,6 +280,14 @@ fn payment(object: &Object) -> Result<Payment, String> {
     Ok(Payment { intent, amount, currency })
 }
 
+/// To the purchase that knows the payment. One without an intent is not ours: Sluice pays by intents only.
+fn about_payment(object: &Object, event: impl Fn(String) -> checkout::Event) -> Meaning {
+    let (Some(id), Some(intent)) = (&object.id, &object.payment_intent) else {
+        return Meaning::Nothing;
+    };
+    Meaning::About(intent.id().to_owned(), Unrouted::Checkout(event(id.clone())))
+}
+
 /// A refund made by hand in Stripe's dashboard carries no metadata: the payment leads to the run.
 fn refund(object: &Object) -> Meaning {
     // Sluice pays by payment intents only: another charge's refund is not ours.
@@ -277,6 +306,18 @@ fn refund(object: &Object) -> Meaning {
         return Meaning::Malformed("data.object.id or amount is missing".to_owned());
     };
     let known_by = payment_intent.clone();
-    let refund = Refund { id, payment_intent, amount, status, asked: None, reason: None };
+    let asked = object.metadata.as_ref().and_then(|metadata| metadata.sluice_refund.as_deref());
+    let refund = Refund {
+        id,
+        payment_intent,
+        amount,
+        status,
+        transfer: match &object.transfer_reversal {
+            Some(_) => TransferPart::Reversed,
+            None => TransferPart::Kept,
+        },
+        asked: asked.and_then(|asked| asked.parse().ok()),
+        reason: object.failure_reason.clone().or_else(|| object.pending_reason.clone()),
+    };
     routed(object, known_by, checkout::Event::RefundReported(refund))
 }
