@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use workflows::{
     checkout::Checkout,
     connect_onboarding::ConnectOnboarding,
+    dispute::Dispute,
     earnings_rollup::EarningsRollup,
     effect::{Answer, Effect},
     magic_link::MagicLink,
     page_publish::PagePublish,
     plan_subscription::PlanSubscription,
+    refund::Refund,
     workflow::{Standing, Unreadable, Workflow},
 };
 
@@ -68,6 +70,8 @@ impl Registry {
             Machine::of::<MagicLink>(),
             Machine::of::<PagePublish>(),
             Machine::of::<PlanSubscription>(),
+            Machine::of::<Refund>(),
+            Machine::of::<Dispute>(),
         ])
     }
 

@@ -200,14 +200,15 @@ pub struct Settlement {
     pub payments: i64,
 }
 
-/// Settled purchases without a posted payment or with more than one, and unpaid ones with a payment.
+/// Settled purchases without a posted payment or with more than one, and unpaid ones with a payment. What was
+/// given back may have been quarantined before.
 pub async fn unsettled_or_doubly_settled_any_handle(
     db: &impl ConnectionTrait,
 ) -> Result<Vec<Settlement>, DbErr> {
     let sql = "SELECT c.id AS checkout_id, c.status, COALESCE(t.payments, 0) AS payments FROM checkout c \
                LEFT JOIN (SELECT checkout_id, count(*) AS payments FROM ledger_transaction \
                WHERE kind = 'paid' GROUP BY checkout_id) t ON t.checkout_id = c.id WHERE \
-               (c.status IN ('SETTLED', 'REFUNDED') AND c.amount > 0 AND COALESCE(t.payments, 0) <> 1) \
+               (c.status IN ('SETTLED', 'PARTLY_REFUNDED', 'DISPUTED') AND c.amount > 0 AND COALESCE(t.payments, 0) <> 1) \
                OR (c.status IN ('OPEN', 'PROCESSING', 'EXPIRED', 'FAILED') AND t.payments > 0) \
                ORDER BY c.id LIMIT 100";
     query(db, sql, vec![]).await

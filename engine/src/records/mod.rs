@@ -1,13 +1,16 @@
 //! Writers of records: one for each kind. All records of a batch are gathered first, so that each kind is
 //! written with one statement, in one fixed order of tables.
 
+mod access;
 mod checkout;
 mod connect_account;
+mod dispute;
 mod grant;
 mod ledger;
 mod marker;
 mod operator_case;
 mod plan_subscription;
+mod refund;
 mod visitor_session;
 
 use entities::{inbox, stripe_object, together::Together};
@@ -18,8 +21,9 @@ use workflows::{
     ledger::Transaction,
     message::Message,
     record::{
-        CheckoutUpdate, ConnectAccountUpdate, Grant, LoginLink, MarkerUpdate, OperatorCase,
-        PastConnectAccount, PlanSubscriptionUpdate, Record, VisitorSession,
+        AccessUpdate, CheckoutUpdate, ConnectAccountUpdate, DisputeUpdate, Grant, LoginLink,
+        MarkerUpdate, OperatorCase, PastConnectAccount, PlanSubscriptionUpdate, Record,
+        RefundUpdate, VisitorSession,
     },
 };
 
@@ -30,7 +34,10 @@ use crate::{Engine, EngineError, send, step::Walked};
 struct Gathered {
     ledger: Vec<(Timestamp, Transaction)>,
     grants: Vec<(Timestamp, Grant)>,
+    accesses: Vec<(Timestamp, AccessUpdate)>,
     checkouts: Vec<(Timestamp, CheckoutUpdate)>,
+    refunds: Vec<(Timestamp, RefundUpdate)>,
+    disputes: Vec<(Timestamp, DisputeUpdate)>,
     connect_accounts: Vec<(Timestamp, ConnectAccountUpdate)>,
     past_connect_accounts: Vec<(Timestamp, PastConnectAccount)>,
     login_links: Vec<(Timestamp, LoginLink)>,
@@ -73,7 +80,10 @@ impl Gathered {
         match record {
             Record::Ledger(transaction) => self.ledger.push((at, transaction)),
             Record::Grant(grant) => self.grants.push((at, grant)),
+            Record::Access(update) => self.accesses.push((at, update)),
             Record::Checkout(update) => self.checkouts.push((at, update)),
+            Record::Refund(update) => self.refunds.push((at, *update)),
+            Record::Dispute(update) => self.disputes.push((at, *update)),
             Record::ConnectAccount(update) => self.connect_accounts.push((at, *update)),
             Record::PastConnectAccount(past) => self.past_connect_accounts.push((at, past)),
             Record::LoginLink(link) => self.login_links.push((at, link)),
@@ -105,7 +115,10 @@ impl Gathered {
             let message = Message::Checkout(loser, lost);
             self.sends.push(send::row("entitlement", loser.to_string(), &message, None)?);
         }
+        access::write(together, &self.accesses);
         checkout::write(together, &self.checkouts);
+        refund::write(db, &self.refunds).await?;
+        dispute::write(db, &self.disputes).await?;
         connect_account::write(db, &self.connect_accounts).await?;
         connect_account::write_past(db, &self.past_connect_accounts).await?;
         connect_account::write_login_links(db, &self.login_links).await?;
