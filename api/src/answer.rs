@@ -103,6 +103,14 @@ impl Statuses for IsDoneOrAccepted {
     ];
 }
 
+/// 202.
+pub struct IsAccepted;
+
+impl Statuses for IsAccepted {
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(202, "Accepted; `Location` says where to look.")];
+}
+
 /// 200, without a write.
 pub struct IsShown;
 
@@ -125,6 +133,8 @@ pub type Created<T> = Reply<IsCreated, T>;
 pub type CreatedOrDone<T> = Reply<IsCreatedOrDone, T>;
 /// The answer to a request that changes something.
 pub type Done<T> = Reply<IsDone, T>;
+/// The answer to a request that begins something.
+pub type Accepted<T> = Reply<IsAccepted, T>;
 /// The answer to a request that may take longer.
 pub type DoneOrAccepted<T> = Reply<IsDoneOrAccepted, T>;
 

@@ -113,6 +113,15 @@ codes! {
         "Read the page; nothing has to be paid.";
     PaymentProcessing, "payment_processing", CONFLICT, "A payment for this page is on its way",
         "The bank is still sending the money of an earlier checkout: wait until it succeeds or fails.";
+    NotPaid, "not_paid", CONFLICT, "There is nothing to give back",
+        "Nothing was paid for this purchase, or not yet: look at its status, and ask again once it is `SETTLED`.";
+    DisputeOpen, "dispute_open", CONFLICT, "The buyer's bank disputes the payment",
+        "While a dispute is open nothing can be refunded: answer it in Stripe's dashboard, or accept it there.";
+    RefundExceedsRefundable, "refund_exceeds_refundable", CONFLICT, "More was asked for than is left",
+        "`detail` says how much can still be given back; refunds that are under way count as given back.";
+    PreviewStale, "preview_stale", CONFLICT, "The purchase has changed since the preview",
+        "Ask for a preview again, and look at it: another refund or a dispute came in between, or ten minutes \
+         have passed.";
     IdempotencyInProgress, "idempotency_in_progress", CONFLICT, "The first request with this key is running",
         "Wait as long as `Retry-After` says, then send the same request again.";
     LinkUsed, "link_used", GONE, "The sign-in link was used before",

@@ -19,6 +19,7 @@ use crate::{
     checkout::Checkouts,
     codes::Code,
     connect::{self, Connect},
+    dispute::Disputes,
     earnings::EarningsRoutes,
     handle::Handles,
     manual_plan::ManualPlans,
@@ -26,7 +27,10 @@ use crate::{
     page::Pages,
     page_publish::Publishing,
     public_page::PublicPages,
+    refund::Refunds,
+    refund_preview::RefundPreviews,
     run::Runs,
+    sale::Sales,
     service::Service,
     sign_in::SignIns,
     token::Tokens,
@@ -59,12 +63,14 @@ const ACCESS: &str = include_str!("../../openapi/access.md");
 type People = (Handles, Members, Tokens, AuditLog);
 /// What creators make, and what it earns.
 type Work = (Pages, Publishing, EarningsRoutes);
+/// What was bought, and what goes back of it.
+type Returns = (Sales, Refunds, RefundPreviews, Disputes);
 /// What handles pay for.
 type Plans = (Billing, BillingSummaries, ManualPlans);
 /// Visitors, and what they buy.
 type Visiting = (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts);
 
-type Everything = (People, Connect, Work, Plans, Visiting, (Webhooks, Runs, Service));
+type Everything = (People, Connect, Work, Returns, Plans, Visiting, (Webhooks, Runs, Service));
 
 /// Every documented route.
 pub fn service() -> OpenApiService<Everything, ()> {
@@ -72,6 +78,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
         (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
         (Pages, Publishing, EarningsRoutes),
+        (Sales, Refunds, RefundPreviews, Disputes),
         (Billing, BillingSummaries, ManualPlans),
         (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts),
         (Webhooks, Runs, Service),

@@ -85,6 +85,34 @@ pub async fn find_any_handle(db: &impl ConnectionTrait, id: Uuid) -> Result<Opti
     query_one(db, "SELECT * FROM refund WHERE id = $1", vec![id.into()]).await
 }
 
+/// What was given back of a purchase, or is on its way.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct GivenBack {
+    /// Which purchase.
+    pub checkout_id: Uuid,
+    /// Minor units.
+    pub amount: i64,
+}
+
+/// What was given back of purchases; those of which nothing was are left out.
+pub async fn given_back(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    checkouts: &[Uuid],
+) -> Result<Vec<GivenBack>, DbErr> {
+    let dialect = Dialect::of(db);
+    let rows = Rows::new().id("id", checkouts.iter().copied());
+    let sql = format!(
+        "SELECT r.checkout_id, CAST(sum(r.amount) AS BIGINT) AS amount FROM {} \
+         JOIN refund r ON r.checkout_id = t.id WHERE r.handle_id = $1 \
+         AND r.status IN ('PENDING', 'SUCCEEDED') GROUP BY r.checkout_id",
+        rows.source(dialect, 2)
+    );
+    let mut values = vec![handle.into()];
+    values.extend(rows.values(dialect));
+    query(db, &sql, values).await
+}
+
 /// A handle's refunds, the newest first, from before one of them.
 pub async fn list(
     db: &impl ConnectionTrait,

@@ -26,6 +26,7 @@ CREATE TABLE refund (
     updated_at BIGINT NOT NULL
 ) FILL_UPDATED;
 CREATE INDEX refund_handle ON refund (handle_id, created_at, id);
+CREATE INDEX refund_checkout ON refund (checkout_id);
 CREATE TABLE dispute (
     id UUID NOT NULL PRIMARY KEY,
     handle_id UUID NOT NULL,

@@ -25,6 +25,7 @@
 
 mod fold;
 mod paid;
+mod preview;
 pub mod returns;
 mod steps;
 
@@ -41,6 +42,7 @@ use crate::{
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Workflow},
 };
+pub use preview::{Preview, preview};
 use returns::Returns;
 use steps::*;
 

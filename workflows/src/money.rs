@@ -119,6 +119,16 @@ impl Currency {
         (minor % step != 0).then(|| format!("amounts in {self} must be multiples of {step}"))
     }
 
+    /// What is wrong with giving `minor` units in this currency back, if anything: a part may be small, but must
+    /// be something that can be paid.
+    pub fn refund_problem(self, minor: i64) -> Option<String> {
+        let step = self.step();
+        if !(1..=MAXIMUM_CHARGE).contains(&minor) {
+            return Some(format!("must be 1 to {MAXIMUM_CHARGE}"));
+        }
+        (minor % step != 0).then(|| format!("amounts in {self} must be multiples of {step}"))
+    }
+
     /// What every amount that Stripe charges in this currency is a multiple of, in minor units.
     fn step(self) -> i64 {
         match self.decimals() {

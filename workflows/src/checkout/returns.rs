@@ -186,23 +186,35 @@ impl Returns {
         }
     }
 
+    /// What can be given back for a wish: so many minor units, or all that is left. Of a payment of `paid`, and
+    /// only if what is left is what was `expected`.
+    pub fn judge(
+        &self,
+        paid: i64,
+        wanted: Option<i64>,
+        expected: Option<i64>,
+    ) -> Result<i64, Rejection> {
+        let refundable = self.refundable(paid);
+        if self.is_disputed() {
+            return Err(Rejection::DisputeOpen);
+        }
+        if expected.is_some_and(|expected| expected != refundable) {
+            return Err(Rejection::Changed { refundable });
+        }
+        let amount = wanted.unwrap_or(refundable);
+        if amount <= 0 || amount > refundable {
+            return Err(Rejection::ExceedsRefundable { refundable });
+        }
+        Ok(amount)
+    }
+
     /// Sets money aside for a wish, or says why not. The purchase is the only judge: whatever was wished for
     /// at the same time has been set aside before, or will be after.
     pub fn reserve(&mut self, paid: i64, wish: &Wish) -> Result<i64, Rejection> {
         if let Some(aside) = self.reserved.iter().find(|one| one.refund == wish.refund) {
             return Ok(aside.amount);
         }
-        let refundable = self.refundable(paid);
-        if self.is_disputed() {
-            return Err(Rejection::DisputeOpen);
-        }
-        if wish.expected.is_some_and(|expected| expected != refundable) {
-            return Err(Rejection::Changed { refundable });
-        }
-        let amount = wish.amount.unwrap_or(refundable);
-        if amount <= 0 || amount > refundable {
-            return Err(Rejection::ExceedsRefundable { refundable });
-        }
+        let amount = self.judge(paid, wish.amount, wish.expected)?;
         let (refund, access) = (wish.refund, wish.access);
         self.reserved.push(Reservation { refund, amount, access, need: Need::Needed });
         Ok(amount)
