@@ -137,6 +137,7 @@ impl Perform for Stripe {
                 payment_intent: payment_intent.clone(),
                 amount: *amount,
                 status: RefundStatus::Succeeded,
+                transfer: Default::default(),
                 asked: None,
                 reason: None,
             }),

@@ -267,6 +267,7 @@ impl FakeStripe {
                 payment_intent: payment_intent.clone(),
                 amount: *amount,
                 status: RefundStatus::Succeeded,
+                transfer: Default::default(),
                 asked: None,
                 reason: None,
             }),
