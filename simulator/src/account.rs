@@ -48,6 +48,9 @@ pub(crate) struct Account {
     pub(crate) details_submitted: bool,
     pub(crate) deauthorized: bool,
     requirements: Requirements,
+    /// A fault for tests: what was transferred to it cannot be taken back.
+    #[serde(default)]
+    pub(crate) refuses_reversals: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +101,7 @@ impl Requirements {
 
 impl Account {
     /// Whether transfers can be made to it.
-    pub(crate) fn can_receive_transfers(&self) -> bool {
+    fn can_receive_transfers(&self) -> bool {
         self.capabilities
             .get("transfers")
             .is_some_and(|capability| capability.status == CapabilityStatus::Active)
@@ -179,6 +182,28 @@ pub(crate) fn accessible<'a>(state: &'a State, id: &str) -> Result<&'a Account, 
     account.ok_or_else(|| ApiError::account_invalid(id))
 }
 
+/// The account that a parameter names, if the platform has access to it.
+pub(crate) fn connected<'a>(
+    state: &'a State,
+    id: &str,
+    param: &str,
+) -> Result<&'a Account, ApiError> {
+    match state.accounts.get(id) {
+        None => Err(ApiError::no_such_reference("destination", id, param)),
+        Some(_) => accessible(state, id),
+    }
+}
+
+/// Refuses an account that money cannot be transferred to.
+pub(crate) fn check_receiver(state: &State, id: &str, param: &str) -> Result<(), ApiError> {
+    if connected(state, id, param)?.can_receive_transfers() {
+        return Ok(());
+    }
+    let message = "Your destination account needs to have at least one of the following \
+                   capabilities enabled: transfers, crypto_transfers, legacy_payments";
+    Err(ApiError::refused(message).with_code("insufficient_capabilities_for_transfer"))
+}
+
 pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let form = &call.form;
     let kind = form.text("type").unwrap_or("express");
@@ -206,6 +231,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         details_submitted: false,
         deauthorized: false,
         requirements: first_requirements(),
+        refuses_reversals: false,
     };
     request_capabilities(&mut account, call)?;
     account.id = state.ids.next("acct_");
@@ -237,6 +263,7 @@ pub(crate) fn retrieve_own(state: &State, call: &Call) -> Result<Value, ApiError
         details_submitted: true,
         deauthorized: false,
         requirements: Requirements::default(),
+        refuses_reversals: false,
     };
     platform.complete();
     Ok(platform.render(state))

@@ -14,6 +14,9 @@ use crate::charge::Charge;
 use crate::checkout_session::{self, CheckoutSession};
 use crate::clock::Clock;
 use crate::customer::Customer;
+use crate::destination_payment::{DestinationPayment, PaymentRefund};
+use crate::dispute::Dispute;
+use crate::early_fraud_warning::EarlyFraudWarning;
 use crate::event::{self, Event};
 use crate::faults::Luck;
 use crate::id::IdSource;
@@ -60,6 +63,14 @@ pub(crate) struct State {
     pub(crate) subscriptions: Table<Subscription>,
     #[serde(default)]
     pub(crate) invoices: Table<Invoice>,
+    #[serde(default)]
+    pub(crate) destination_payments: Table<DestinationPayment>,
+    #[serde(default)]
+    pub(crate) payment_refunds: Table<PaymentRefund>,
+    #[serde(default)]
+    pub(crate) disputes: Table<Dispute>,
+    #[serde(default)]
+    pub(crate) early_fraud_warnings: Table<EarlyFraudWarning>,
     #[serde(default)]
     pub(crate) portal_sessions: BTreeMap<String, PortalSession>,
     pub(crate) idempotency_keys: IdempotencyKeys,
@@ -128,6 +139,10 @@ impl State {
             prices: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),
+            destination_payments: Table::default(),
+            payment_refunds: Table::default(),
+            disputes: Table::default(),
+            early_fraud_warnings: Table::default(),
             portal_sessions: BTreeMap::new(),
             idempotency_keys: IdempotencyKeys::default(),
             deliveries: BTreeMap::new(),
@@ -219,13 +234,17 @@ impl State {
             "ch" => self.rendered(&self.charges, id),
             "cs" => self.rendered(&self.checkout_sessions, id),
             "cus" => self.rendered(&self.customers, id),
+            "du" => self.rendered(&self.disputes, id),
             "evt" => self.rendered(&self.events, id),
             "fee" => self.rendered(&self.application_fees, id),
             "fr" => self.rendered(&self.fee_refunds, id),
             "in" => self.rendered(&self.invoices, id),
+            "issfr" => self.rendered(&self.early_fraud_warnings, id),
             "pi" => self.rendered(&self.payment_intents, id),
             "price" => self.rendered(&self.prices, id),
             "prod" => self.rendered(&self.products, id),
+            "py" => self.rendered(&self.destination_payments, id),
+            "pyr" => self.rendered(&self.payment_refunds, id),
             "re" => self.rendered(&self.refunds, id),
             "sub" => self.rendered(&self.subscriptions, id),
             "tr" => self.rendered(&self.transfers, id),

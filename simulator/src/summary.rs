@@ -181,7 +181,7 @@ fn totals_of(state: &State, charge: &crate::charge::Charge) -> Totals {
         ..Totals::default()
     };
     let refunds = charge.refunds.iter().filter_map(|id| state.refunds.get(id));
-    totals.refunds = refunds.map(|refund| u64::from(refund.status != RefundStatus::Failed)).sum();
+    totals.refunds = refunds.map(|refund| u64::from(refund.status.counts())).sum();
     let fee = charge.application_fee.as_deref().and_then(|id| state.application_fees.get(id));
     if let Some(fee) = fee {
         totals.application_fees = FeeTotals {
