@@ -28,6 +28,9 @@ pub(crate) const APPLICATION: &str = "ca_SimulatedPlatform";
 /// The id of the platform's own account.
 const PLATFORM: &str = "acct_SimulatedPlatfo";
 
+/// Where the platform is.
+const COUNTRY: &str = "US";
+
 /// What a new account has to provide.
 const FIRST_REQUIREMENTS: [&str; 3] = ["business_type", "external_account", "tos_acceptance.date"];
 
@@ -253,7 +256,7 @@ pub(crate) fn retrieve_own(state: &State, call: &Call) -> Result<Value, ApiError
         id: PLATFORM.to_owned(),
         created: 0,
         kind: "standard".to_owned(),
-        country: "US".to_owned(),
+        country: COUNTRY.to_owned(),
         email: None,
         business_type: None,
         metadata: Metadata::new(),
@@ -267,6 +270,12 @@ pub(crate) fn retrieve_own(state: &State, call: &Call) -> Result<Value, ApiError
     };
     platform.complete();
     Ok(platform.render(state))
+}
+
+/// The currency of an account, or of the platform.
+pub(crate) fn default_currency(state: &State, id: Option<&str>) -> &'static str {
+    let account = id.and_then(|id| state.accounts.get(id));
+    template::default_currency(account.map_or(COUNTRY, |account| account.country.as_str()))
 }
 
 /// Changes what the platform may change of an account that it does not own: little.

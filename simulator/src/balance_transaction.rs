@@ -123,7 +123,7 @@ pub(crate) struct BalanceTransaction {
     available_on: Option<i64>,
     /// The automatic payout that it is part of.
     #[serde(default)]
-    pub(crate) payout: Option<String>,
+    payout: Option<String>,
 }
 
 /// A movement to be recorded.
@@ -250,6 +250,16 @@ pub(crate) fn post(state: &mut State, posting: &Posting<'_>) -> String {
     };
     state.balance_transactions.insert(transaction);
     id
+}
+
+/// Counts all movements that no automatic payout has paid out before to this one.
+pub(crate) fn settle(state: &mut State, account: Option<&str>, currency: &str, payout: &str) {
+    for transaction in state.balance_transactions.iter_mut() {
+        let of_balance = transaction.account.as_deref() == account;
+        if of_balance && transaction.currency == currency && transaction.payout.is_none() {
+            transaction.payout = Some(payout.to_owned());
+        }
+    }
 }
 
 pub(crate) fn retrieve(state: &State, call: &Call, id: &str) -> Result<Value, ApiError> {

@@ -32,6 +32,13 @@
 //! POST /_sim/disputes/{id}/close    {"status": "won" | "lost"}         → the dispute
 //! POST /_sim/charges/{id}/early_fraud_warning    {id}: of a charge, or of a payment intent
 //!      {"fraud_type"?: "made_with_stolen_card"}                 → the early fraud warning
+//! POST /_sim/payouts
+//!      {"account"?: "acct_…", "currency": "usd", "amount"?: n}
+//!      of the platform, if no account is given; of everything in the balance, available or not, if
+//!      no amount is given                                       → the payout, pending
+//! POST /_sim/payouts/{id}
+//!      {"status": "in_transit" | "paid" | "failed" | "canceled"}
+//!      what is paid can still fail; only what is pending can be canceled       → the payout
 //! POST /_sim/customers/{id}         {"card": "ok" | "declines" | "none"}    → the customer
 //! POST /_sim/subscriptions/{id}
 //!      {"status": "active" | "past_due" | "unpaid" | "trialing" | "incomplete" | "canceled"}
@@ -49,6 +56,7 @@
 
 mod billing;
 mod money_back;
+mod payout;
 
 use std::sync::Arc;
 
@@ -81,6 +89,8 @@ pub(crate) fn routes() -> Route {
         .at("/charges/:id/early_fraud_warning", post(money_back::warn_of_charge))
         .at("/disputes/:id", post(money_back::review_dispute))
         .at("/disputes/:id/close", post(money_back::close_dispute))
+        .at("/payouts", post(payout::make_payout))
+        .at("/payouts/:id", post(payout::set_payout_status))
         .at("/refunds/:id", post(money_back::set_refund_status))
         .at("/customers/:id", post(billing::change_customer))
         .at("/subscriptions/:id", post(billing::change_subscription))
@@ -179,9 +189,7 @@ async fn pay(id: Path<String>, body: Body, shared: Data<&Arc<Shared>>) -> Respon
 }
 
 fn pay_session(state: &mut State, id: &str, request: PayRequest) -> Result<Value, Refusal> {
-    if request.amount.is_some_and(|amount| amount < 1) {
-        return Err(Refusal::BadRequest("amount must be positive".to_owned()));
-    }
+    check_amount(request.amount)?;
     let currency = match request.currency {
         None => None,
         Some(name) => Some(money::currency(&name, "currency").map_err(as_refusal)?),
@@ -267,6 +275,15 @@ async fn set_endpoints(body: Body, shared: Data<&Arc<Shared>>) -> Response {
 #[handler]
 async fn read_summary(shared: Data<&Arc<Shared>>) -> Json<Summary> {
     Json(shared.look(|state| summary::summarize(state)))
+}
+
+fn check_amount(amount: Option<i64>) -> Result<(), Refusal> {
+    match amount {
+        Some(amount) if amount < 1 => {
+            Err(Refusal::BadRequest("amount must be positive".to_owned()))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn as_refusal(error: ApiError) -> Refusal {

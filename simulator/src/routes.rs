@@ -7,9 +7,9 @@ use crate::api::Call;
 use crate::error::ApiError;
 use crate::state::State;
 use crate::{
-    account, account_link, application_fee, balance_transaction, charge, checkout_session,
+    account, account_link, application_fee, balance, balance_transaction, charge, checkout_session,
     customer, dispute, early_fraud_warning, event, invoice, invoice_payment, payment_intent,
-    portal_session, price, product, refund, subscription, transfer, webhook_endpoint,
+    payout, portal_session, price, product, refund, subscription, transfer, webhook_endpoint,
 };
 
 /// Does what a request asks for.
@@ -37,6 +37,7 @@ fn get(state: &State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiErr
         ["application_fees"] => application_fee::list(state, call),
         ["application_fees", id] => application_fee::retrieve(state, id),
         ["application_fees", id, "refunds"] => application_fee::list_refunds(state, call, id),
+        ["balance"] => balance::retrieve(state, call),
         ["balance_transactions"] => balance_transaction::list(state, call),
         ["balance_transactions", id] => balance_transaction::retrieve(state, call, id),
         ["charges"] => charge::list(state, call),
@@ -62,6 +63,8 @@ fn get(state: &State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiErr
         ["events", id] => event::retrieve(state, call, id),
         ["payment_intents"] => payment_intent::list(state, call),
         ["payment_intents", id] => payment_intent::retrieve(state, call, id),
+        ["payouts"] => payout::list(state, call),
+        ["payouts", id] => payout::retrieve(state, call, id),
         ["radar", "early_fraud_warnings"] => early_fraud_warning::list(state, call),
         ["radar", "early_fraud_warnings", id] => early_fraud_warning::retrieve(state, call, id),
         ["refunds"] => refund::list(state, call),

@@ -24,6 +24,7 @@ use crate::idempotency::IdempotencyKeys;
 use crate::invoice::Invoice;
 use crate::payment;
 use crate::payment_intent::PaymentIntent;
+use crate::payout::Payout;
 use crate::portal_session::PortalSession;
 use crate::price::Price;
 use crate::product::Product;
@@ -71,6 +72,8 @@ pub(crate) struct State {
     pub(crate) disputes: Table<Dispute>,
     #[serde(default)]
     pub(crate) early_fraud_warnings: Table<EarlyFraudWarning>,
+    #[serde(default)]
+    pub(crate) payouts: Table<Payout>,
     #[serde(default)]
     pub(crate) portal_sessions: BTreeMap<String, PortalSession>,
     pub(crate) idempotency_keys: IdempotencyKeys,
@@ -143,6 +146,7 @@ impl State {
             payment_refunds: Table::default(),
             disputes: Table::default(),
             early_fraud_warnings: Table::default(),
+            payouts: Table::default(),
             portal_sessions: BTreeMap::new(),
             idempotency_keys: IdempotencyKeys::default(),
             deliveries: BTreeMap::new(),
@@ -241,6 +245,7 @@ impl State {
             "in" => self.rendered(&self.invoices, id),
             "issfr" => self.rendered(&self.early_fraud_warnings, id),
             "pi" => self.rendered(&self.payment_intents, id),
+            "po" => self.rendered(&self.payouts, id),
             "price" => self.rendered(&self.prices, id),
             "prod" => self.rendered(&self.products, id),
             "py" => self.rendered(&self.destination_payments, id),

@@ -7,7 +7,7 @@ use poem::{Body, IntoResponse, Response, handler};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Refusal, answer, as_refusal, parse};
+use super::{Refusal, answer, as_refusal, check_amount, parse};
 use crate::charge::Charge;
 use crate::dispute::{self, Dispute, DisputeError, Verdict};
 use crate::early_fraud_warning;
@@ -203,15 +203,6 @@ pub(super) async fn warn_of_charge(
             .map_err(|_| Refusal::BadRequest("unknown fraud_type".to_owned()))?;
         Ok(warning.and_then(|id| state.render(&id)).unwrap_or_default())
     }))
-}
-
-fn check_amount(amount: Option<i64>) -> Result<(), Refusal> {
-    match amount {
-        Some(amount) if amount < 1 => {
-            Err(Refusal::BadRequest("amount must be positive".to_owned()))
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// The charge with this id, or the latest one of the payment intent with this id.

@@ -132,6 +132,7 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
         "/v1/events",
         "/v1/invoices",
         "/v1/payment_intents",
+        "/v1/payouts",
         "/v1/prices",
         "/v1/products",
         "/v1/radar/early_fraud_warnings",
@@ -182,11 +183,18 @@ async fn disputed_objects(sim: &Sim) -> Vec<Value> {
         let body = json!({ "status": verdict });
         sim.control(Method::POST, &format!("{path}/close"), body).await.ok();
     }
+    for body in [json!({ "currency": "eur" }), json!({ "currency": "eur", "account": account })] {
+        let payout = sim.control(Method::POST, "payouts", body).await.ok();
+        let path = format!("payouts/{}", text(&payout["id"]));
+        sim.control(Method::POST, &path, json!({ "status": "failed" })).await.ok();
+    }
     let path = "/v1/balance_transactions?limit=100";
     let plain = as_account(sim, &account, path).await.ok();
     let expanded = as_account(sim, &account, &format!("{path}&expand[]=data.source")).await.ok();
     let sources = expanded["data"].as_array().unwrap().iter().map(|one| one["source"].clone());
-    plain["data"].as_array().unwrap().iter().cloned().chain(sources).collect()
+    let balances =
+        [sim.get("/v1/balance").await.ok(), as_account(sim, &account, "/v1/balance").await.ok()];
+    plain["data"].as_array().unwrap().iter().cloned().chain(sources).chain(balances).collect()
 }
 
 /// Lets subscriptions go through their lives; gives what is in no list.
@@ -236,6 +244,7 @@ async fn objects_have_the_keys_and_types_of_stripes_examples() {
             "account",
             "account_link",
             "application_fee",
+            "balance",
             "balance_transaction",
             "billing_portal.session",
             "capability",
@@ -250,6 +259,7 @@ async fn objects_have_the_keys_and_types_of_stripes_examples() {
             "line_item",
             "login_link",
             "payment_intent",
+            "payout",
             "price",
             "product",
             "radar.early_fraud_warning",
@@ -281,6 +291,7 @@ async fn async_stripe_reads_every_object() {
                 "account" => reads::<stripe_shared::Account>(&json),
                 "account_link" => reads::<stripe_connect::AccountLink>(&json),
                 "application_fee" => reads::<stripe_shared::ApplicationFee>(&json),
+                "balance" => reads::<stripe_core::Balance>(&json),
                 "balance_transaction" => reads::<stripe_shared::BalanceTransaction>(&json),
                 "billing_portal.session" => reads::<stripe_billing::BillingPortalSession>(&json),
                 "capability" => reads::<stripe_shared::Capability>(&json),
@@ -295,6 +306,7 @@ async fn async_stripe_reads_every_object() {
                 "line_item" => reads::<stripe_shared::InvoiceLineItem>(&json),
                 "login_link" => reads::<stripe_connect::LoginLink>(&json),
                 "payment_intent" => reads::<stripe_shared::PaymentIntent>(&json),
+                "payout" => reads::<stripe_shared::Payout>(&json),
                 "price" => reads::<stripe_shared::Price>(&json),
                 "product" => reads::<stripe_shared::Product>(&json),
                 "refund" => reads::<stripe_shared::Refund>(&json),

@@ -15,6 +15,7 @@ mod idempotency;
 mod lists;
 mod official_sdk;
 mod pages;
+mod payouts;
 mod portal;
 mod prices;
 mod refunds;
