@@ -196,6 +196,13 @@ pub(crate) fn give(state: &mut State, charge_id: &str, new: NewRefund) -> Result
     Ok(id)
 }
 
+impl Refund {
+    /// Whether the money has left the balance.
+    pub(crate) fn has_left(&self) -> bool {
+        self.balance_transaction.is_some()
+    }
+}
+
 /// Takes the money of a refund out of the balance, if it has not left yet.
 fn pay_out(state: &mut State, id: &str) {
     let Some(refund) = state.refunds.get(id).filter(|one| one.balance_transaction.is_none()) else {
