@@ -19,6 +19,7 @@ mod outage;
 mod page_version;
 mod plans;
 mod redis_proxy;
+mod returns;
 mod service;
 mod sign_in;
 mod story;

@@ -1,6 +1,6 @@
 //! A Stripe, a post office and an outside that answer from memory.
 
-use std::sync::Mutex;
+use std::{collections::HashMap, sync::Mutex};
 
 use async_trait::async_trait;
 use engine::{Perform, Task, Trouble};
@@ -11,8 +11,10 @@ use workflows::{
     Timestamp,
     effect::{Answer, Effect, Failure, Mail, OnboardingUrls},
     id::MagicLinkId,
+    money::{Currency, part_of},
     stripe::{
-        Account, Billing, CapabilityStatus, Outcome, Refund, RefundStatus, Requirements, Session,
+        Account, Billing, CapabilityStatus, Charge, Outcome, Refund, RefundStatus, Requirements,
+        Session, Transfer, TransferPart,
     },
 };
 
@@ -37,9 +39,34 @@ pub struct Stripe {
     pub billing: Mutex<Billing>,
     /// How many accounts, links and sessions were made.
     pub made: Mutex<Vec<&'static str>>,
+    /// What came back of payments, by payment intent.
+    pub charges: Mutex<HashMap<String, Charge>>,
 }
 
 impl Stripe {
+    /// The charge of a payment of 10 dollars with a fee of 50 cents, after a change.
+    pub fn charge(&self, intent: &str, change: impl FnOnce(&mut Charge)) -> Charge {
+        let mut charges = self.charges.lock().unwrap();
+        let charge = charges.entry(intent.to_owned()).or_insert_with(|| Charge {
+            id: format!("ch_{intent}"),
+            currency: Currency::USD,
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            transfer: Some(Transfer { id: format!("tr_{intent}"), amount: 1_000, reversed: 0 }),
+            fee_returned: 0,
+        });
+        change(charge);
+        charge.clone()
+    }
+
+    /// Takes a part of the transfer and of the fee back.
+    pub fn reverse(charge: &mut Charge, amount: i64) {
+        if let Some(transfer) = &mut charge.transfer {
+            transfer.reversed += amount;
+            charge.fee_returned = part_of(50, transfer.reversed, transfer.amount);
+        }
+    }
+
     pub fn made(&self, what: &str) -> usize {
         self.made.lock().unwrap().iter().filter(|made| **made == what).count()
     }
@@ -132,15 +159,35 @@ impl Perform for Stripe {
             Effect::ExpireCheckoutSession { session } => {
                 Answer::SessionRetrieved(Session { id: session.clone(), outcome: Outcome::Expired })
             }
-            Effect::CreateRefund { payment_intent, amount, .. } => Answer::RefundCreated(Refund {
-                id: format!("re_{payment_intent}"),
-                payment_intent: payment_intent.clone(),
-                amount: *amount,
-                status: RefundStatus::Succeeded,
-                transfer: Default::default(),
-                asked: None,
-                reason: None,
-            }),
+            Effect::CreateRefund { payment_intent, amount, asked, .. } => {
+                self.make("refund")?;
+                let charge = self.charge(payment_intent, |charge| {
+                    charge.refunds.push(Refund {
+                        id: format!("re_{payment_intent}_{}", charge.refunds.len()),
+                        payment_intent: payment_intent.clone(),
+                        amount: *amount,
+                        status: RefundStatus::Succeeded,
+                        transfer: TransferPart::Reversed,
+                        asked: *asked,
+                        reason: None,
+                    });
+                    Self::reverse(charge, *amount);
+                });
+                Answer::RefundCreated(charge.refunds.last().unwrap().clone())
+            }
+            Effect::RetrieveCharge { payment_intent, .. } => {
+                Answer::ChargeRetrieved(Box::new(self.charge(payment_intent, |_| {})))
+            }
+            Effect::ReverseTransfer { transfer, amount, .. } => {
+                self.make("reversal")?;
+                let intent = transfer.trim_start_matches("tr_");
+                self.charge(intent, |charge| Self::reverse(charge, *amount));
+                Answer::TransferReversed { reversal: "trr_1".to_owned() }
+            }
+            Effect::CreateTransfer { .. } => {
+                let n = self.make("transfer")?;
+                Answer::TransferCreated { transfer: format!("tr_again_{n}") }
+            }
             Effect::SendMail(mail) => {
                 if let Mail::MagicLink(link) = mail {
                     self.mailed.lock().unwrap().push(*link);
