@@ -78,6 +78,8 @@ id!(/// One magic link.
     MagicLinkId, "link_");
 id!(/// A wish for a link to Stripe's dashboard.
     LoginLinkId, "login_");
+id!(/// A request for a link to subscribe by, or to the billing portal.
+    PlanLinkId, "plink_");
 id!(/// One run of a workflow.
     RunId, "run_");
 id!(/// One effect in the outbox.
