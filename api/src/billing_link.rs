@@ -32,7 +32,8 @@ use crate::{
 #[derive(Clone, Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct BillingLink {
-    /// Where the creator goes. A secret; `null` while it is being made.
+    /// Where the creator goes. A secret; `null` while it is being made, and in the answer to a repeated request
+    /// when it is no longer good.
     pub url: Option<String>,
     /// Until when the link is good.
     pub expires_at: Option<OffsetDateTime>,

@@ -15,10 +15,17 @@ use crate::{
 /// Stripe does not know the object. <https://docs.stripe.com/error-codes#resource-missing>
 pub(super) const GONE: &str = "resource_missing";
 
+/// How long something that happens waits for a reading that is under way, in milliseconds. One that takes longer
+/// is in trouble, and may never be answered.
+const PATIENCE: i64 = Timestamp::HOUR;
+
 /// Reads Stripe, unless it is being read: then once more afterwards.
 pub(super) fn look(state: &State, known: Known, at: Timestamp) -> Result<Step<State>, Refused> {
     match known.reading {
         Reading::Idle => Ok(read(state, known, PlanLinkChange::Keep, at)),
+        Reading::UnderWay(since) | Reading::OnceMore(since) if since.plus(PATIENCE) <= at => {
+            Ok(read(state, known, PlanLinkChange::Keep, at))
+        }
         Reading::UnderWay(since) => {
             let known = Known { reading: Reading::OnceMore(since), ..known };
             Ok(step(resumed(state, known, at), PlanLinkChange::Keep, at))

@@ -300,6 +300,24 @@ fn a_reading_without_an_answer_is_given_up_after_a_day() {
     assert!(PlanSubscription::step(&run.state, &late, given_up).is_err());
 }
 
+/// Stripe was away for so long that a reading went dead: what happens afterwards does not wait for it.
+#[test]
+fn whatever_happens_does_not_wait_for_a_reading_that_is_in_trouble() {
+    let mut run = Run::awaiting();
+    run.hears(&Event::Changed, START);
+    let old = run.readings;
+    let step = run.hears(&Event::Changed, START.plus(Timestamp::MINUTE));
+    assert_eq!(step.effects, [], "the one under way is as good as over");
+    let later = START.plus(8 * Timestamp::HOUR);
+    let step = run.hears(&Event::Changed, later);
+    assert!(matches!(step.effects[..], [Effect::RetrieveBilling { .. }]));
+    assert_ne!(run.readings, old);
+    run.hears(&billing_retrieved(run.readings, billing(SubscriptionStatus::Active)), later);
+    run.stands(Plan::Pro, PlanSource::Stripe, PlanStatus::Active);
+    let late = billing_retrieved(old, Billing::default());
+    assert!(run.refuses(&late, later).contains("earlier reading"));
+}
+
 #[test]
 fn links_are_masked_in_history() {
     for event in [checkout_created("cs_1", CLOSES), portal_created(1)] {
