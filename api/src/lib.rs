@@ -13,6 +13,7 @@ mod app;
 mod audit_log;
 mod auth;
 mod billing;
+mod billing_link;
 mod billing_summary;
 mod blocker;
 mod body;

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, RefundId},
+    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, RefundId},
     money::Money,
     stripe,
     timestamp::Timestamp,
@@ -128,6 +128,9 @@ pub enum Effect {
         customer: String,
         /// Where Stripe sends the creator afterwards.
         return_url: String,
+        /// Which request it answers; none, where it was made before requests had ids.
+        #[serde(default)]
+        request: Option<PlanLinkId>,
     },
     /// Read a customer's subscriptions and paid invoices as they are now.
     RetrieveBilling {
@@ -211,6 +214,9 @@ pub struct PlanSessionRequest {
     pub cancel_url: String,
     /// When the session closes by itself.
     pub expires_at: Timestamp,
+    /// Which request it answers; none, where it was made before requests had ids.
+    #[serde(default)]
+    pub request: Option<PlanLinkId>,
 }
 
 /// Whether the application fee is given back with a refund.

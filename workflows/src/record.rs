@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::Marker,
     id::{
-        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, PageId, RefundId, SessionId,
-        VisitorId,
+        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, RefundId,
+        SessionId, VisitorId,
     },
     ledger::{Sale, Transaction},
     message::Message,
@@ -403,10 +403,8 @@ pub struct PlanSubscriptionUpdate {
     pub subscription: Option<stripe::Subscription>,
     /// Until when a plan whose payment failed is kept.
     pub grace_until: Option<Timestamp>,
-    /// What becomes of the link in the row.
+    /// What becomes of the link in the row, or of why there is none.
     pub link: PlanLinkChange,
-    /// Why the last link could not be made. Every later update clears it.
-    pub failure: Option<String>,
 }
 
 /// Why a plan counts.
@@ -461,21 +459,37 @@ pub enum PlanStatus {
     Lapsed,
 }
 
-/// What becomes of the link in the row.
+/// What becomes of the link in the row, or of why there is none. Whoever asked last has the row's place for
+/// it: others are told by that, that theirs is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanLinkChange {
-    /// It stays, until it expires.
+    /// Either stays, the link until it expires.
     Keep,
-    /// It is dropped.
+    /// Both are dropped.
     Drop,
+    /// Both are dropped: a link is made for this request.
+    Asked(Option<PlanLinkId>),
     /// A fresh one.
     Set(PlanLink),
+    /// There is none.
+    Failed(PlanLinkFailure),
+}
+
+/// Why there is no link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlanLinkFailure {
+    /// Which request it answers, if any.
+    pub request: Option<PlanLinkId>,
+    /// What Stripe says, for a person.
+    pub message: String,
 }
 
 /// A short-lived link to a page of Stripe's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlanLink {
+    /// Which request it answers; none, where it was made before requests had ids.
+    pub request: Option<PlanLinkId>,
     /// What for.
     pub purpose: PlanLinkPurpose,
     /// A secret: whoever opens it acts as the creator.
@@ -585,4 +599,6 @@ pub enum CaseKind {
     SeveralSubscriptions,
     /// A handle is subscribed to a price that is no plan's.
     UnknownPrice,
+    /// Stripe does not know the customer that a handle is.
+    CustomerMissing,
 }

@@ -17,6 +17,7 @@ mod key_set;
 mod member;
 mod outage;
 mod page_version;
+mod plan_links;
 mod plans;
 mod redis_proxy;
 mod returns;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use workflows::{
     Timestamp,
-    effect::{Answer, Effect, Failure, Mail, OnboardingUrls},
+    effect::{Answer, Effect, Failure, Mail, OnboardingUrls, PlanSessionRequest},
     id::MagicLinkId,
     money::{Currency, part_of},
     stripe::{
@@ -37,6 +37,14 @@ pub struct Stripe {
     pub mailed: Mutex<Vec<MagicLinkId>>,
     /// What handles pay for.
     pub billing: Mutex<Billing>,
+    /// It knows none of the customers: it is asked with the key of another account.
+    pub knows_nobody: Mutex<bool>,
+    /// Pages that lead here afterwards are refused.
+    pub refusing_pages_to: Mutex<Option<&'static str>>,
+    /// Where each page to subscribe on leads afterwards, by its address.
+    pub pages: Mutex<HashMap<String, String>>,
+    /// Pages to subscribe on that were closed: their addresses.
+    pub closed: Mutex<Vec<String>>,
     /// How many accounts, links and sessions were made.
     pub made: Mutex<Vec<&'static str>>,
     /// What came back of payments, by payment intent.
@@ -105,6 +113,30 @@ impl Stripe {
             }
             false => Ok(()),
         }
+    }
+
+    fn expect_customer(&self, customer: &str) -> Result<(), Trouble> {
+        match *self.knows_nobody.lock().unwrap() {
+            true => {
+                let code = "resource_missing".to_owned();
+                let message = format!("No such customer: '{customer}'");
+                Err(Trouble::Permanent(Failure { code, message }))
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn open_page(&self, request: &PlanSessionRequest) -> Result<String, Trouble> {
+        self.expect_customer(&request.customer)?;
+        let to = *self.refusing_pages_to.lock().unwrap();
+        if to.is_some_and(|to| request.success_url.ends_with(to)) {
+            let (code, message) = ("api_error".to_owned(), "no page for you".to_owned());
+            return Err(Trouble::Permanent(Failure { code, message }));
+        }
+        let n = self.make("plan session")?;
+        let url = format!("https://checkout.stripe.test/{}/{n}", request.price);
+        self.pages.lock().unwrap().insert(url.clone(), request.success_url.clone());
+        Ok(url)
     }
 
     fn make(&self, what: &'static str) -> Result<usize, Trouble> {
@@ -200,19 +232,24 @@ impl Perform for Stripe {
                 Answer::CustomerCreated { customer: format!("cus_{}", task.id.0.simple()) }
             }
             Effect::CreatePlanSession(request) => {
-                let n = self.make("plan session")?;
-                let url = format!("https://checkout.stripe.test/{}/{n}", request.price);
-                Answer::PlanSessionCreated { session: format!("cs_{}", task.id), url }
+                let url = self.open_page(request)?;
+                Answer::PlanSessionCreated { session: format!("cs_{url}"), url }
             }
-            Effect::ExpirePlanSession { .. } => Answer::PlanSessionClosed,
-            Effect::CreatePortalSession { .. } => {
+            Effect::ExpirePlanSession { session } => {
+                self.closed.lock().unwrap().push(session.trim_start_matches("cs_").to_owned());
+                Answer::PlanSessionClosed
+            }
+            Effect::CreatePortalSession { customer, .. } => {
+                self.expect_customer(customer)?;
                 let n = self.make("portal")?;
                 Answer::PortalSessionCreated {
                     url: format!("https://billing.stripe.test/session/{n}"),
-                    expires_at: task.asked_at.plus(5 * Timestamp::MINUTE),
+                    // Stripe tells the time in seconds.
+                    expires_at: Timestamp::from_secs(task.asked_at.secs() + 300),
                 }
             }
-            Effect::RetrieveBilling { .. } => {
+            Effect::RetrieveBilling { customer, .. } => {
+                self.expect_customer(customer)?;
                 Answer::BillingRetrieved(self.billing.lock().unwrap().clone())
             }
             other => panic!("not in this world: {other:?}"),

@@ -136,7 +136,7 @@ impl Perform for StripePerformer {
             }
             Effect::CreatePlanSession(request) => self.create_plan_session(task, request).await,
             Effect::ExpirePlanSession { session } => self.expire_plan_session(session).await,
-            Effect::CreatePortalSession { customer, return_url } => {
+            Effect::CreatePortalSession { customer, return_url, .. } => {
                 self.create_portal_session(customer, return_url).await
             }
             Effect::RetrieveBilling { customer, .. } => self.retrieve_billing(customer).await,

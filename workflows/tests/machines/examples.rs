@@ -7,7 +7,9 @@ use workflows::{
     connect_onboarding::{self, Onboard},
     earnings_rollup,
     effect::{Failure, Marker, OnboardingUrls},
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
+    id::{
+        CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, SessionId, VisitorId,
+    },
     ledger::Sale,
     magic_link,
     money::Currency,
@@ -393,7 +395,16 @@ pub const CLOSES: Timestamp = START.plus(12 * Timestamp::HOUR);
 /// When the grace period of a payment that failed at the start is over.
 pub const GRACE_OVER: Timestamp = START.plus(plan_subscription::GRACE);
 
+/// A request for a link of a plan's; those of later numbers are newer.
+pub fn plan_link(number: u8) -> PlanLinkId {
+    PlanLinkId(uuid(0x100 + u128::from(number)))
+}
+
 pub fn subscribe() -> plan_subscription::Event {
+    subscribe_as(1)
+}
+
+pub fn subscribe_as(request: u8) -> plan_subscription::Event {
     plan_subscription::Event::Subscribe(Box::new(Subscribe {
         handle: handle(),
         name: "Maria".to_owned(),
@@ -401,7 +412,15 @@ pub fn subscribe() -> plan_subscription::Event {
         success_url: "https://example.com/thanks".to_owned(),
         cancel_url: "https://example.com/plans".to_owned(),
         expires_at: CLOSES,
+        request: Some(plan_link(request)),
     }))
+}
+
+pub fn open_portal(request: u8) -> plan_subscription::Event {
+    plan_subscription::Event::OpenPortal {
+        return_url: "https://example.com/plans".to_owned(),
+        request: Some(plan_link(request)),
+    }
 }
 
 pub fn subscription(status: SubscriptionStatus) -> Subscription {
@@ -430,7 +449,13 @@ pub fn billing(status: SubscriptionStatus) -> Billing {
 }
 
 pub fn billing_retrieved(reading: u32, billing: Billing) -> plan_subscription::Event {
-    plan_subscription::Event::BillingRetrieved { reading, billing }
+    let customer = Some("cus_1".to_owned());
+    plan_subscription::Event::BillingRetrieved { reading, customer, billing }
+}
+
+pub fn billing_unreadable(reading: u32, code: &str) -> plan_subscription::Event {
+    let customer = Some("cus_1".to_owned());
+    plan_subscription::Event::BillingUnreadable { reading, customer, failure: failure(code) }
 }
 
 pub fn set_manually(plan: Option<Plan>) -> plan_subscription::Event {
@@ -439,31 +464,47 @@ pub fn set_manually(plan: Option<Plan>) -> plan_subscription::Event {
 }
 
 pub fn checkout_created(session: &str, expires_at: Timestamp) -> plan_subscription::Event {
+    checkout_created_for(1, session, expires_at)
+}
+
+pub fn checkout_created_for(
+    request: u8,
+    session: &str,
+    expires_at: Timestamp,
+) -> plan_subscription::Event {
     plan_subscription::Event::CheckoutCreated {
         session: session.to_owned(),
-        url: "https://checkout.example.com/cs_1".to_owned(),
+        url: format!("https://checkout.example.com/{session}"),
         expires_at,
+        request: Some(plan_link(request)),
     }
+}
+
+pub fn portal_created(request: u8) -> plan_subscription::Event {
+    plan_subscription::Event::PortalCreated {
+        url: format!("https://billing.example.com/session/{request}"),
+        expires_at: START.plus(5 * Timestamp::MINUTE),
+        request: Some(plan_link(request)),
+    }
+}
+
+pub fn link_failed(request: u8, purpose: PlanLinkPurpose, code: &str) -> plan_subscription::Event {
+    let (failure, request) = (failure(code), Some(plan_link(request)));
+    plan_subscription::Event::LinkFailed { purpose, failure, request }
 }
 
 pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
     use plan_subscription::Event as E;
-    let link_failed = |purpose| E::LinkFailed { purpose, failure: failure("resource_missing") };
     let mut events = vec![
         example("", subscribe()),
-        example("", E::OpenPortal { return_url: "https://example.com/plans".to_owned() }),
+        example("", open_portal(2)),
         example("", E::CustomerCreated { customer: "cus_1".to_owned() }),
         example("", E::CustomerFailed(failure("api_error"))),
         example("", checkout_created("cs_1", CLOSES)),
-        example(
-            "",
-            E::PortalCreated {
-                url: "https://billing.example.com/session/1".to_owned(),
-                expires_at: START.plus(5 * Timestamp::MINUTE),
-            },
-        ),
-        example("", link_failed(PlanLinkPurpose::Checkout)),
-        example("portal", link_failed(PlanLinkPurpose::Portal)),
+        example("", portal_created(2)),
+        example("", link_failed(1, PlanLinkPurpose::Checkout, "api_error")),
+        example("no customer", link_failed(1, PlanLinkPurpose::Checkout, "resource_missing")),
+        example("portal", link_failed(2, PlanLinkPurpose::Portal, "resource_missing")),
         example("", E::Changed),
         example("", set_manually(Some(Plan::Business))),
         example("cleared", set_manually(None)),
@@ -472,7 +513,7 @@ pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
         Example { at: GRACE_OVER, ..example("grace over", E::TimerFired) },
     ];
     for reading in 1..=2 {
-        let unreadable = |code| E::BillingUnreadable { reading, failure: failure(code) };
+        let unreadable = |code| billing_unreadable(reading, code);
         let read = |qualifier, billing| example(qualifier, billing_retrieved(reading, billing));
         events.extend([
             read("nothing", Billing::default()),
@@ -481,7 +522,11 @@ pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
             read("incomplete", billing(SubscriptionStatus::Incomplete)),
             read("ended", billing(SubscriptionStatus::Ended)),
             example("", unreadable("discarded")),
-            example("resource_missing", unreadable("resource_missing")),
+            example("no customer", unreadable("resource_missing")),
+            Example {
+                at: GRACE_OVER,
+                ..example("no customer for a week", unreadable("resource_missing"))
+            },
         ]);
     }
     events

@@ -140,6 +140,55 @@ fn plan_subscription() {
     );
 }
 
+/// Version 1 did not tell requests apart, nor since when a customer is missing.
+#[test]
+fn plan_subscription_of_version_1_is_read() {
+    use workflows::plan_subscription::{Event, PlanSubscription};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/plan_subscription_version_1.json")).unwrap();
+    assert_eq!(stored["version"], 1);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 8);
+    for (name, state) in states {
+        let read = PlanSubscription::upgrade(1, state.clone()).unwrap();
+        let mut expected = state.clone();
+        if let Some(known) = expected.pointer_mut(&format!("/{name}/known")) {
+            (known["wanted"], known["missing_since"]) = (Value::Null, Value::Null);
+        }
+        if let Some(wish) = expected.pointer_mut(&format!("/{name}/wish")) {
+            wish["request"] = Value::Null;
+        }
+        assert_eq!(serde_json::to_value(read).unwrap(), expected, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
+}
+
+/// What was asked of Stripe before requests had ids is asked all the same, and its answer is understood.
+#[test]
+fn effects_of_version_1_are_read() {
+    use workflows::{
+        effect::{Answer, Effect},
+        plan_subscription::{Event, PlanSubscription},
+    };
+    let portal =
+        json!({"create_portal_session": {"customer": "cus_1", "return_url": "https://a.test/"}});
+    let page = json!({"create_plan_session": {
+        "handle": "hndl_01990000000070008000000000000003", "customer": "cus_1", "price": "price_pro",
+        "success_url": "https://a.test/", "cancel_url": "https://a.test/", "expires_at": START,
+    }});
+    let opened =
+        |url: &str| Answer::PortalSessionCreated { url: url.to_owned(), expires_at: START };
+    let effect: Effect = serde_json::from_value(portal).unwrap();
+    let event = PlanSubscription::on_answer(&effect, &opened("https://b.test/"));
+    assert!(matches!(event, Some(Event::PortalCreated { request: None, .. })), "{event:?}");
+    let effect: Effect = serde_json::from_value(page).unwrap();
+    let answer = Answer::PlanSessionCreated { session: "cs_1".to_owned(), url: String::new() };
+    let event = PlanSubscription::on_answer(&effect, &answer);
+    assert!(matches!(event, Some(Event::CheckoutCreated { request: None, .. })), "{event:?}");
+}
+
 fn check<W: Workflow>(
     file: &ExpectFile,
     examples: &[Example<W::Event>],

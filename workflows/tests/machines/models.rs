@@ -18,6 +18,7 @@ mod earnings_rollup;
 mod magic_link;
 mod page_publish;
 mod plan_subscription;
+mod plan_world;
 
 use std::{fmt::Debug, hash::Hash};
 
