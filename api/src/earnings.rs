@@ -97,9 +97,10 @@ impl Totals {
         self.platform_fee_cents += figures.platform_fee;
         self.processor_fee_cents += figures.processor_fee;
         self.refunded_cents += figures.refunded;
+        self.disputed_cents += figures.disputed;
         self.net_cents += figures.net;
         self.available_cents += figures.available;
-        self.pending_settlement_cents = self.net_cents - self.available_cents;
+        self.pending_settlement_cents += figures.pending;
     }
 }
 

@@ -399,4 +399,6 @@ pub enum CaseKind {
     SeveralSubscriptions,
     /// A handle is subscribed to a price that is no plan's.
     UnknownPrice,
+    /// A handle's earnings are not what its ledger comes to.
+    EarningsDifference,
 }
