@@ -20,6 +20,7 @@ use crate::{
     codes::Code,
     connect::{self, Connect},
     earnings::EarningsRoutes,
+    earnings_explained::EarningsExplained,
     handle::Handles,
     manual_plan::ManualPlans,
     member::Members,
@@ -57,21 +58,24 @@ const ACCESS: &str = include_str!("../../openapi/access.md");
 
 /// Who may act on a handle, and who did.
 type People = (Handles, Members, Tokens, AuditLog);
-/// What creators make, and what it earns.
-type Work = (Pages, Publishing, EarningsRoutes);
+/// What creators make.
+type Work = (Pages, Publishing);
+/// What came in.
+type Money = (EarningsRoutes, EarningsExplained);
 /// What handles pay for.
 type Plans = (Billing, BillingSummaries, ManualPlans);
 /// Visitors, and what they buy.
 type Visiting = (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts);
 
-type Everything = (People, Connect, Work, Plans, Visiting, (Webhooks, Runs, Service));
+type Everything = (People, Connect, Work, Money, Plans, Visiting, (Webhooks, Runs, Service));
 
 /// Every documented route.
 pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
-        (Pages, Publishing, EarningsRoutes),
+        (Pages, Publishing),
+        (EarningsRoutes, EarningsExplained),
         (Billing, BillingSummaries, ManualPlans),
         (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts),
         (Webhooks, Runs, Service),
