@@ -9,6 +9,7 @@ use workflows::{
     effect::{Answer, Effect},
     magic_link::MagicLink,
     page_publish::PagePublish,
+    payout::Payout,
     plan_subscription::PlanSubscription,
     workflow::{Standing, Unreadable, Workflow},
 };
@@ -67,6 +68,7 @@ impl Registry {
             Machine::of::<EarningsRollup>(),
             Machine::of::<MagicLink>(),
             Machine::of::<PagePublish>(),
+            Machine::of::<Payout>(),
             Machine::of::<PlanSubscription>(),
         ])
     }

@@ -7,9 +7,10 @@ use crate::{
     checkout::{self, Checkout},
     connect_onboarding::{self, ConnectOnboarding},
     earnings_rollup::{self, EarningsRollup},
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
+    id::{CheckoutId, HandleId, MagicLinkId, PageId, PayoutId, RunId},
     magic_link::{self, MagicLink},
     page_publish::{self, PagePublish},
+    payout::{self, Payout},
     plan_subscription::{self, PlanSubscription},
     workflow::Workflow,
 };
@@ -28,6 +29,8 @@ pub enum Message {
     MagicLink(MagicLinkId, magic_link::Event),
     /// To the publishing of a page.
     PagePublish(PageId, page_publish::Event),
+    /// To a payout.
+    Payout(PayoutId, payout::Event),
     /// To the plan of a handle.
     PlanSubscription(HandleId, plan_subscription::Event),
 }
@@ -41,6 +44,7 @@ impl Message {
             Self::EarningsRollup(..) => EarningsRollup::NAME,
             Self::MagicLink(..) => MagicLink::NAME,
             Self::PagePublish(..) => PagePublish::NAME,
+            Self::Payout(..) => Payout::NAME,
             Self::PlanSubscription(..) => PlanSubscription::NAME,
         }
     }
@@ -52,6 +56,7 @@ impl Message {
             Self::ConnectOnboarding(id, _) | Self::EarningsRollup(id, _) => id.0,
             Self::MagicLink(id, _) => id.0,
             Self::PagePublish(id, _) => id.0,
+            Self::Payout(id, _) => id.0,
             Self::PlanSubscription(id, _) => id.0,
         }
     }
@@ -69,6 +74,7 @@ impl Message {
             Self::EarningsRollup(_, event) => serde_json::to_string(event),
             Self::MagicLink(_, event) => serde_json::to_string(event),
             Self::PagePublish(_, event) => serde_json::to_string(event),
+            Self::Payout(_, event) => serde_json::to_string(event),
             Self::PlanSubscription(_, event) => serde_json::to_string(event),
         }
     }

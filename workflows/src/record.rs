@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Marker,
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
+    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PayoutId, SessionId, VisitorId},
     ledger::Transaction,
     message::Message,
+    payout::Report,
     plan::Plan,
     stripe,
     timestamp::Timestamp,
@@ -33,6 +34,8 @@ pub enum Record {
     LoginLink(LoginLink),
     /// Bring the plan of a handle up to date.
     PlanSubscription(Box<PlanSubscriptionUpdate>),
+    /// Bring a payout's row up to date.
+    Payout(Box<PayoutUpdate>),
     /// From now on, events about this Stripe object go to this run.
     StripeObject(String),
     /// How far the page's marker is.
@@ -317,6 +320,15 @@ pub enum PlanLinkPurpose {
     Checkout,
     /// To change or cancel, and to see invoices.
     Portal,
+}
+
+/// A payout, as it stands: the whole row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PayoutUpdate {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Whose it is, and how it stands.
+    pub report: Report,
 }
 
 /// How far the outside knows about a page.
