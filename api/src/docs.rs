@@ -26,6 +26,7 @@ use crate::{
     member::Members,
     page::Pages,
     page_publish::Publishing,
+    payout::Payouts,
     public_page::PublicPages,
     run::Runs,
     service::Service,
@@ -61,7 +62,7 @@ type People = (Handles, Members, Tokens, AuditLog);
 /// What creators make.
 type Work = (Pages, Publishing);
 /// What came in.
-type Money = (EarningsRoutes, EarningsExplained);
+type Money = (EarningsRoutes, EarningsExplained, Payouts);
 /// What handles pay for.
 type Plans = (Billing, BillingSummaries, ManualPlans);
 /// Visitors, and what they buy.
@@ -75,7 +76,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
         (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
         (Pages, Publishing),
-        (EarningsRoutes, EarningsExplained),
+        (EarningsRoutes, EarningsExplained, Payouts),
         (Billing, BillingSummaries, ManualPlans),
         (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts),
         (Webhooks, Runs, Service),

@@ -48,6 +48,7 @@ mod origin;
 mod page;
 mod page_publish;
 mod page_terms;
+mod payout;
 mod permission;
 mod plan;
 mod principal;

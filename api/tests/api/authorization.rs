@@ -71,6 +71,8 @@ fn samples() -> Vec<Sample> {
         sample("publishPage", "/v2/handles/alice/pages/guide/publish", None, "200"),
         sample("unpublishPage", "/v2/handles/alice/pages/sold/unpublish", None, "200"),
         sample("getEarnings", "/v2/handles/alice/earnings", None, "200"),
+        sample("explainEarnings", "/v2/handles/alice/earnings/explain", None, "200"),
+        sample("listPayouts", "/v2/handles/alice/payouts", None, "200"),
         sample("getRun", "/v2/runs/{run}", None, "200"),
         sample("getRunHistory", "/v2/runs/{run}/history", None, "200"),
         sample("followRun", "/v2/runs/{run}/events", None, "200"),
