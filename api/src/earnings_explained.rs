@@ -31,7 +31,6 @@ use crate::{
     moment::moment,
     permission::Permission,
     problem::{Problem, Refused, refusals},
-    slug::check_slug,
     tag::Tag,
 };
 
@@ -235,7 +234,6 @@ impl EarningsExplained {
         let app = App::of(request)?;
         let checkout = checkout_id.0.as_deref().map(checkout_of).transpose()?;
         let currency = currency_of(currency.0.as_deref())?.map(|currency| currency.to_string());
-        let campaign = campaign_id.0.map(campaign_of).transpose()?;
         let (limit, before) = (list::limit(limit.0)?, before(cursor.0.as_deref())?);
         let handle = permitted(app, &caller.0, &handle.0, Permission::EarningsRead).await?;
         let db = app.engine.database().read();
@@ -244,7 +242,7 @@ impl EarningsExplained {
             None => None,
         };
         let figure = figure.0.map(FigureName::figure);
-        let filter = Filter { page, campaign, checkout, currency, figure };
+        let filter = Filter { page, campaign: campaign_id.0, checkout, currency, figure };
         let rows = ledger_explained::list(db, handle.id, &filter, before, limit + 1).await?;
         let (rows, next_cursor) = list::cut(rows, limit, |row| row.id.to_string());
         let mut details = Details::read(db, handle.id, &rows).await?;
@@ -258,17 +256,8 @@ fn checkout_of(text: &str) -> Result<Uuid, Problem> {
     id.map(|id| id.0).map_err(|error| Problem::field("checkoutId", error.to_string()))
 }
 
-/// A text that PostgreSQL could not hold is no campaign's.
-fn campaign_of(text: String) -> Result<String, Problem> {
-    match text.contains('\0') {
-        true => Err(Problem::field("campaignId", "is no campaign's")),
-        false => Ok(text),
-    }
-}
-
 async fn page_of(db: &impl ConnectionTrait, handle: Uuid, slug: &str) -> Result<Uuid, Problem> {
     let unknown = || Problem::new(Code::UnknownPage, "the handle has no page of this slug");
-    check_slug(slug).map_err(|_| unknown())?;
     let page = page::find(db, handle, slug).await?.ok_or_else(unknown)?;
     Ok(page.id)
 }
