@@ -6,6 +6,7 @@ mod demo;
 mod jwks;
 mod migrate;
 mod operate;
+mod recompute;
 mod serve;
 mod settings;
 mod simulate;
@@ -52,6 +53,14 @@ enum Command {
     Check,
     /// Re-steps stored histories and reports the first difference of each.
     Replay,
+    /// Recomputes every handle's earnings from the ledger, and fails if any differ from what is shown.
+    RecomputeEarnings {
+        /// Writes those that differ anew. It is in the audit log.
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        reason: operate::Reason,
+    },
     /// What an operator does about dead messages and effects, runs and queues.
     Operate {
         #[command(subcommand)]
@@ -79,6 +88,9 @@ async fn main() -> std::process::ExitCode {
         Command::Token(wish) => token::run(&settings, &wish),
         Command::Check => check::check(&settings).await,
         Command::Replay => check::replay(&settings).await,
+        Command::RecomputeEarnings { repair, reason } => {
+            recompute::run(&settings, repair.into(), &reason).await
+        }
         Command::Operate { act, reason } => operate::run(&settings, &act, &reason).await,
         Command::Simulator(options) => simulate::run(&settings, &options).await,
     };

@@ -11,6 +11,7 @@ mod check;
 mod close_checkouts;
 mod commit;
 mod drain;
+mod earnings;
 mod error;
 pub mod ingest;
 mod local;
@@ -33,6 +34,7 @@ use entities::{Database, statement::Clock};
 
 pub use check::{Finding, Invariant};
 pub use drain::BATCH;
+pub use earnings::{Compared, EarningsDifference, Recomputed};
 pub use error::{EngineError, is_passing};
 pub use machine::{Machine, Registry};
 pub use operate::By;

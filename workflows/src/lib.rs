@@ -20,6 +20,7 @@ pub mod magic_link;
 pub mod message;
 pub mod money;
 pub mod page_publish;
+pub mod payout;
 pub mod plan;
 pub mod plan_subscription;
 pub mod reading;

@@ -8,9 +8,10 @@ use crate::{
     connect_onboarding::{self, ConnectOnboarding},
     dispute::{self, Dispute},
     earnings_rollup::{self, EarningsRollup},
-    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, RefundId, RunId},
+    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId},
     magic_link::{self, MagicLink},
     page_publish::{self, PagePublish},
+    payout::{self, Payout},
     plan_subscription::{self, PlanSubscription},
     refund::{self, Refund},
     workflow::Workflow,
@@ -30,6 +31,8 @@ pub enum Message {
     MagicLink(MagicLinkId, magic_link::Event),
     /// To the publishing of a page.
     PagePublish(PageId, page_publish::Event),
+    /// To a payout.
+    Payout(PayoutId, payout::Event),
     /// To the plan of a handle.
     PlanSubscription(HandleId, plan_subscription::Event),
     /// To a refund.
@@ -47,6 +50,7 @@ impl Message {
             Self::EarningsRollup(..) => EarningsRollup::NAME,
             Self::MagicLink(..) => MagicLink::NAME,
             Self::PagePublish(..) => PagePublish::NAME,
+            Self::Payout(..) => Payout::NAME,
             Self::PlanSubscription(..) => PlanSubscription::NAME,
             Self::Refund(..) => Refund::NAME,
             Self::Dispute(..) => Dispute::NAME,
@@ -62,6 +66,7 @@ impl Message {
             Self::PagePublish(id, _) => id.0,
             Self::Refund(id, _) => id.0,
             Self::Dispute(id, _) => id.0,
+            Self::Payout(id, _) => id.0,
             Self::PlanSubscription(id, _) => id.0,
         }
     }
@@ -79,6 +84,7 @@ impl Message {
             Self::EarningsRollup(_, event) => serde_json::to_string(event),
             Self::MagicLink(_, event) => serde_json::to_string(event),
             Self::PagePublish(_, event) => serde_json::to_string(event),
+            Self::Payout(_, event) => serde_json::to_string(event),
             Self::PlanSubscription(_, event) => serde_json::to_string(event),
             Self::Refund(_, event) => serde_json::to_string(event),
             Self::Dispute(_, event) => serde_json::to_string(event),

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::Marker,
     id::{
-        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, RefundId,
-        SessionId, VisitorId,
+        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, PageId, PayoutId, PlanLinkId,
+        RefundId, SessionId, VisitorId,
     },
     ledger::{Sale, Transaction},
     message::Message,
     money::Money,
+    payout::Report,
     plan::Plan,
     stripe,
     timestamp::Timestamp,
@@ -44,6 +45,8 @@ pub enum Record {
     LoginLink(LoginLink),
     /// Bring the plan of a handle up to date.
     PlanSubscription(Box<PlanSubscriptionUpdate>),
+    /// Bring a payout's row up to date.
+    Payout(Box<PayoutUpdate>),
     /// From now on, events about this Stripe object go to this run.
     StripeObject(String),
     /// How far the page's marker is.
@@ -509,6 +512,15 @@ pub enum PlanLinkPurpose {
     Portal,
 }
 
+/// A payout, as it stands: the whole row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PayoutUpdate {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Whose it is, and how it stands.
+    pub report: Report,
+}
+
 /// How far the outside knows about a page.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MarkerUpdate {
@@ -601,4 +613,6 @@ pub enum CaseKind {
     UnknownPrice,
     /// Stripe does not know the customer that a handle is.
     CustomerMissing,
+    /// A handle's earnings are not what its ledger comes to.
+    EarningsDifference,
 }

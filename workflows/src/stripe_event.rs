@@ -4,6 +4,8 @@
 //! routed even before the call that made the object has returned. Metadata is believed on the platform's
 //! own objects only; a connected account's events are routed by the account.
 
+mod payout;
+
 use serde::Deserialize;
 
 use crate::{
@@ -79,6 +81,12 @@ pub struct Object {
     failure_reason: Option<String>,
     #[serde(default)]
     pending_reason: Option<String>,
+    #[serde(default)]
+    arrival_date: Option<i64>,
+    #[serde(default)]
+    failure_message: Option<String>,
+    #[serde(default)]
+    failure_code: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -165,6 +173,7 @@ fn platform(envelope: &Envelope) -> Meaning {
     let object = &envelope.data.object;
     let outcome = match envelope.kind.as_str() {
         kind if is_about_a_plan(kind, object) => return plan(object),
+        kind if payout::is_about_one(kind) => return payout::of_platform(object),
         "checkout.session.completed" if object.payment_status.as_deref() == Some("unpaid") => {
             Outcome::Unpaid
         }
@@ -237,6 +246,7 @@ fn connect(envelope: &Envelope) -> Meaning {
         "account.application.deauthorized" => {
             |account| connect_onboarding::Event::Deauthorized { account: account.to_owned() }
         }
+        kind if payout::is_about_one(kind) => return payout::of_account(envelope),
         _ => return Meaning::Nothing,
     };
     match &envelope.account {

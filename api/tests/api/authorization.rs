@@ -78,6 +78,8 @@ fn samples() -> Vec<Sample> {
         sample("listDisputes", "/v2/handles/alice/disputes", None, "200"),
         sample("refundPage", "/v2/handles/alice/pages/guide/refund", back.clone(), "404 unknown_checkout"),
         sample("previewRefund", "/v2/handles/alice/pages/guide/refund/preview", back, "404 unknown_checkout"),
+        sample("explainEarnings", "/v2/handles/alice/earnings/explain", None, "200"),
+        sample("listPayouts", "/v2/handles/alice/payouts", None, "200"),
         sample("getRun", "/v2/runs/{run}", None, "200"),
         sample("getRunHistory", "/v2/runs/{run}/history", None, "200"),
         sample("followRun", "/v2/runs/{run}/events", None, "200"),

@@ -12,6 +12,7 @@ mod client;
 mod connect;
 mod connect_lost;
 mod document;
+mod earnings;
 mod idempotency;
 mod key_set;
 mod member;

@@ -9,6 +9,7 @@ mod grant;
 mod ledger;
 mod marker;
 mod operator_case;
+mod payout;
 mod plan_subscription;
 mod refund;
 mod visitor_session;
@@ -17,13 +18,13 @@ use entities::{inbox, stripe_object, together::Together};
 use sea_orm::ConnectionTrait;
 use workflows::{
     Timestamp,
-    id::RunId,
+    id::{HandleId, RunId},
     ledger::Transaction,
     message::Message,
     record::{
         AccessUpdate, CheckoutUpdate, ConnectAccountUpdate, DisputeUpdate, Grant, LoginLink,
-        MarkerUpdate, OperatorCase, PastConnectAccount, PlanSubscriptionUpdate, Record,
-        RefundUpdate, VisitorSession,
+        MarkerUpdate, OperatorCase, PastConnectAccount, PayoutUpdate, PlanSubscriptionUpdate,
+        Record, RefundUpdate, VisitorSession,
     },
 };
 
@@ -42,11 +43,14 @@ struct Gathered {
     past_connect_accounts: Vec<(Timestamp, PastConnectAccount)>,
     login_links: Vec<(Timestamp, LoginLink)>,
     plans: Vec<(Timestamp, PlanSubscriptionUpdate)>,
+    payouts: Vec<(Timestamp, PayoutUpdate)>,
     stripe_objects: Vec<stripe_object::StripeObject>,
     markers: Vec<MarkerUpdate>,
     visitor_sessions: Vec<(Timestamp, VisitorSession)>,
     cases: Vec<(Timestamp, RunId, OperatorCase)>,
     sends: Vec<inbox::NewInbox>,
+    /// Whose the run is whose records are added.
+    handle: Option<HandleId>,
 }
 
 /// Writes the records of a batch, and says how many messages to runs are among them. What needs no answer from
@@ -62,6 +66,7 @@ pub async fn write(
         let Some(run) = walked.stepped.as_ref().map(|run| (RunId(run.id), run.version)) else {
             continue;
         };
+        gathered.handle = walked.handle_id.map(HandleId);
         for (n, (at, record)) in std::mem::take(&mut walked.records).into_iter().enumerate() {
             gathered.add(run, n, at, record)?;
         }
@@ -88,6 +93,7 @@ impl Gathered {
             Record::PastConnectAccount(past) => self.past_connect_accounts.push((at, past)),
             Record::LoginLink(link) => self.login_links.push((at, link)),
             Record::PlanSubscription(update) => self.plans.push((at, *update)),
+            Record::Payout(update) => self.payouts.push((at, *update)),
             Record::StripeObject(id) => {
                 self.stripe_objects.push(stripe_object::StripeObject { id, run_id: run.0 });
             }
@@ -100,7 +106,7 @@ impl Gathered {
     }
 
     fn send(&mut self, source_id: String, message: &Message) -> Result<(), EngineError> {
-        self.sends.push(send::row("run", source_id, message, None)?);
+        self.sends.push(send::row("run", source_id, message, self.handle)?);
         Ok(())
     }
 
@@ -123,6 +129,7 @@ impl Gathered {
         connect_account::write_past(db, &self.past_connect_accounts).await?;
         connect_account::write_login_links(db, &self.login_links).await?;
         plan_subscription::write(db, &self.plans).await?;
+        payout::write(db, &self.payouts).await?;
         if !self.stripe_objects.is_empty() {
             self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
             stripe_object::insert(together, &self.stripe_objects);

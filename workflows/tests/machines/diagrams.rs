@@ -8,14 +8,14 @@ use std::{
 use expect_test::{ExpectFile, expect_file};
 use workflows::{
     checkout::Checkout, connect_onboarding::ConnectOnboarding, earnings_rollup::EarningsRollup,
-    magic_link::MagicLink, page_publish::PagePublish, plan_subscription::PlanSubscription,
-    workflow::Workflow,
+    magic_link::MagicLink, page_publish::PagePublish, payout::Payout,
+    plan_subscription::PlanSubscription, workflow::Workflow,
 };
 
 use crate::{
     examples::{
         Example, checkout_events, connect_onboarding_events, earnings_rollup_events,
-        magic_link_events, page_publish_events, plan_subscription_events,
+        magic_link_events, page_publish_events, payout_events, plan_subscription_events,
     },
     explore::transitions,
 };
@@ -49,6 +49,11 @@ fn magic_link() {
 #[test]
 fn page_publish() {
     check::<PagePublish>(&page_publish_events(), &expect_file!["../../diagrams/page_publish.mmd"]);
+}
+
+#[test]
+fn payout() {
+    check::<Payout>(&payout_events(), &expect_file!["../../diagrams/payout.mmd"]);
 }
 
 #[test]

@@ -14,13 +14,14 @@ use workflows::{
     magic_link,
     money::Currency,
     page_publish::{self, Wanted},
+    payout::{self, Payee, Report},
     plan::Plan,
     plan_subscription::{self, Manual, Subscribe},
     record::{PlanLinkPurpose, VisitorSession},
     stripe::{
         Account, BalanceTransaction, Billing, CapabilityStatus, Outcome, PaidInvoice, Payment,
-        Refund, RefundStatus, RequirementError, Requirements, Session, Subscription,
-        SubscriptionStatus,
+        Payout, PayoutStatus, Refund, RefundStatus, RequirementError, Requirements, Session,
+        Subscription, SubscriptionStatus,
     },
 };
 
@@ -333,6 +334,10 @@ pub fn connect_onboarding_events() -> Vec<Example<connect_onboarding::Event>> {
         example("", E::LoginLinkFailed { request, failure: failure("api_error") }),
         example("and more", E::CheckoutsClosed { account: account(), after: Some(checkout_id()) }),
         example("", E::CheckoutsClosed { account: account(), after: None }),
+        example(
+            "",
+            E::PayoutReported { account: account(), payout: payout(PayoutStatus::InTransit) },
+        ),
         example("", E::Cancel),
         example("", E::TimerFired),
     ]
@@ -388,6 +393,34 @@ pub fn page_publish_events() -> Vec<Example<page_publish::Event>> {
         events.push(example("", E::SyncFailed { version, failure: failure("unreachable") }));
     }
     events
+}
+
+pub fn payout(status: PayoutStatus) -> Payout {
+    Payout {
+        id: "po_1".to_owned(),
+        amount: 900,
+        currency: Currency::USD,
+        status,
+        arrives: START.plus(2 * Timestamp::DAY),
+        failure: (status == PayoutStatus::Failed).then(|| "The account was closed.".to_owned()),
+    }
+}
+
+pub fn payout_report(status: PayoutStatus) -> payout::Event {
+    let payee = Payee::Creator { handle: handle(), account: "acct_1".to_owned() };
+    payout::Event::Reported(Report { payee, payout: payout(status) })
+}
+
+pub fn payout_events() -> Vec<Example<payout::Event>> {
+    vec![
+        example("Pending", payout_report(PayoutStatus::Pending)),
+        example("InTransit", payout_report(PayoutStatus::InTransit)),
+        example("Paid", payout_report(PayoutStatus::Paid)),
+        example("Failed", payout_report(PayoutStatus::Failed)),
+        example("Canceled", payout_report(PayoutStatus::Canceled)),
+        example("", payout::Event::Cancel),
+        example("", payout::Event::TimerFired),
+    ]
 }
 
 /// When the page to subscribe on closes by itself.

@@ -13,7 +13,7 @@ use workflows::workflow::Workflow;
 use crate::{
     examples::{
         Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events, link,
-        magic_link_events, page_publish_events, plan_subscription_events,
+        magic_link_events, page_publish_events, payout_events, plan_subscription_events,
     },
     explore::{label, transitions},
 };
@@ -54,7 +54,8 @@ fn connect_onboarding() {
             Connected, Restricted, Rejected, Disconnected, Reconnecting, Failed),
         &variants!(Event: Onboard, AccountCreated, AccountFailed, LinkCreated, LinkFailed,
             AccountChanged, AccountRetrieved, AccountUnreadable, Deauthorized, OpenDashboard,
-            LoginLinkCreated, LoginLinkFailed, CheckoutsClosed, Cancel, TimerFired),
+            LoginLinkCreated, LoginLinkFailed, CheckoutsClosed, PayoutReported,
+            Cancel, TimerFired),
     );
 }
 
@@ -123,6 +124,17 @@ fn page_publish() {
         &page_publish_events(),
         &variants!(State: Syncing, Publishing, Published, Unpublished, SyncFailed),
         &variants!(Event: Sync, Synced, SyncFailed, Cancel, TimerFired),
+    );
+}
+
+#[test]
+fn payout() {
+    use workflows::payout::{Event, Payout, State};
+    check::<Payout>(
+        &expect_file!["../golden/payout.json"],
+        &payout_events(),
+        &variants!(State: Pending, InTransit, Paid, Failed, Canceled),
+        &variants!(Event: Reported, Cancel, TimerFired),
     );
 }
 

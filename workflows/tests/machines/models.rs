@@ -17,6 +17,7 @@ mod connect_onboarding;
 mod earnings_rollup;
 mod magic_link;
 mod page_publish;
+mod payout;
 mod plan_subscription;
 mod plan_world;
 

@@ -81,6 +81,7 @@ fn record(record: &Record) -> String {
         Record::PlanSubscription(row) => {
             format!("row {} {} {}", name(row.plan), name(row.source), name(row.status))
         }
+        Record::Payout(row) => format!("row {}", name(row.report.payout.status)),
         Record::StripeObject(id) => format!("know {id}"),
         Record::OperatorCase(case) => format!("case {}", name(case.kind)),
         Record::Marker(_) | Record::VisitorSession(_) | Record::Send(_) => unreachable!(),

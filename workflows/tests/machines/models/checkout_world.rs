@@ -121,6 +121,7 @@ impl World {
             | Record::Marker(_)
             | Record::VisitorSession(_)
             | Record::PlanSubscription(_)
+            | Record::Payout(_)
             | Record::Send(_) => panic!("not a record of a checkout: {record:?}"),
         }
     }
