@@ -22,6 +22,7 @@ mod replay;
 mod retention;
 mod send;
 mod step;
+pub mod stripe_event;
 mod sweep;
 mod upgrade;
 mod wait;
