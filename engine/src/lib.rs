@@ -7,6 +7,7 @@
 
 mod answer;
 mod backoff;
+mod cases;
 mod check;
 mod close_checkouts;
 mod commit;
@@ -32,6 +33,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 
 use entities::{Database, statement::Clock};
 
+pub use cases::Remedy;
 pub use check::{Finding, Invariant};
 pub use drain::BATCH;
 pub use error::{EngineError, is_passing};

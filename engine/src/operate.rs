@@ -143,7 +143,7 @@ impl Engine {
         self.note(db, by, action, handle, EffectId(effect.id).to_string()).await
     }
 
-    async fn note(
+    pub(crate) async fn note(
         &self,
         db: &impl ConnectionTrait,
         by: &By,

@@ -399,4 +399,10 @@ pub enum CaseKind {
     SeveralSubscriptions,
     /// A handle is subscribed to a price that is no plan's.
     UnknownPrice,
+    /// Stripe moved money, and the ledger has no posting for it.
+    MissingHere,
+    /// The ledger has a posting, and Stripe moved no money.
+    MissingAtStripe,
+    /// Stripe moved another amount than was posted.
+    AmountDiffers,
 }
