@@ -6,11 +6,14 @@ mod demo;
 mod jwks;
 mod migrate;
 mod operate;
+mod reconcile;
 mod serve;
 mod settings;
 mod simulate;
 mod telemetry;
 mod token;
+
+use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ContextKind};
 use settings::Settings;
@@ -52,6 +55,9 @@ enum Command {
     Check,
     /// Re-steps stored histories and reports the first difference of each.
     Replay,
+    /// Brings in events that never arrived, and holds Stripe's movements of money against the ledger. Ends with 2
+    /// while there are differences.
+    Reconcile(reconcile::Options),
     /// What an operator does about dead messages and effects, runs and queues.
     Operate {
         #[command(subcommand)]
@@ -64,7 +70,7 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> std::process::ExitCode {
+async fn main() -> ExitCode {
     let CommandLine { command, settings } = parse();
     let result = match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::all(&settings).await,
@@ -80,15 +86,19 @@ async fn main() -> std::process::ExitCode {
         Command::Check => check::check(&settings).await,
         Command::Replay => check::replay(&settings).await,
         Command::Operate { act, reason } => operate::run(&settings, &act, &reason).await,
+        Command::Reconcile(options) => {
+            return ended(reconcile::run(&settings, &options).await);
+        }
         Command::Simulator(options) => simulate::run(&settings, &options).await,
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sluice: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: Result<ExitCode, Fatal>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("sluice: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The command line. What cannot be used is named by its environment variable, too.
