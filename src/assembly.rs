@@ -86,22 +86,31 @@ pub fn workers(
     bells: Bells,
     role: &'static str,
 ) -> Result<Workers, Fatal> {
-    let pace =
-        Pace { balance_transactions: settings.balance_transactions_every(), ..Pace::default() };
+    let pace = Pace {
+        balance_transactions: settings.balance_transactions_every(),
+        events: settings.reconcile_events_every(),
+        movements: settings.reconcile_movements_every(),
+        ..Pace::default()
+    };
     let performers = performers(settings, engine.database())?;
     let identity = Identity { role, release: RELEASE };
     Ok(Workers::start(engine.clone(), bells, performers, pace, identity))
 }
 
-fn performers(settings: &Settings, database: &Database) -> Result<Performers, Fatal> {
+/// Who calls Stripe.
+pub fn stripe(settings: &Settings) -> Result<StripePerformer, Fatal> {
     let stripe = StripePerformer::new(&StripeConfig {
         secret_key: settings.stripe_secret_key()?,
         api_base: settings.stripe_api_base.clone(),
         calls_a_second: settings.stripe_calls_per_second,
         timeout: stripe::TIMEOUT,
         keys: settings.keys()?,
-    })?
-    .with_plans(settings.plans()?);
+    })?;
+    Ok(stripe.with_plans(settings.plans()?))
+}
+
+fn performers(settings: &Settings, database: &Database) -> Result<Performers, Fatal> {
+    let stripe = stripe(settings)?;
     let unusable = |variable, why: String| SettingsError::Unusable { variable, why };
     let transport = Transport::open(&settings.mail_address())
         .map_err(|error| unusable("SMTP_URL", error.to_string()))?;

@@ -7,11 +7,14 @@ mod jwks;
 mod migrate;
 mod operate;
 mod recompute;
+mod reconcile;
 mod serve;
 mod settings;
 mod simulate;
 mod telemetry;
 mod token;
+
+use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, error::ContextKind};
 use settings::Settings;
@@ -61,6 +64,9 @@ enum Command {
         #[command(flatten)]
         reason: operate::Reason,
     },
+    /// Brings in events that never arrived, and holds Stripe's movements of money against the ledger. Ends with 2
+    /// while there are differences.
+    Reconcile(reconcile::Options),
     /// What an operator does about dead messages and effects, runs and queues.
     Operate {
         #[command(subcommand)]
@@ -73,7 +79,7 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> std::process::ExitCode {
+async fn main() -> ExitCode {
     let CommandLine { command, settings } = parse();
     let result = match command.unwrap_or(Command::Serve) {
         Command::Serve => serve::all(&settings).await,
@@ -92,15 +98,19 @@ async fn main() -> std::process::ExitCode {
             recompute::run(&settings, repair.into(), &reason).await
         }
         Command::Operate { act, reason } => operate::run(&settings, &act, &reason).await,
+        Command::Reconcile(options) => {
+            return ended(reconcile::run(&settings, &options).await);
+        }
         Command::Simulator(options) => simulate::run(&settings, &options).await,
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("sluice: {error}");
-            std::process::ExitCode::FAILURE
-        }
-    }
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: Result<ExitCode, Fatal>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("sluice: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 /// The command line. What cannot be used is named by its environment variable, too.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use engine::{By, Engine, wake::NoWakeups};
 use entities::{inbox, operator_case, outbox};
 use uuid::Uuid;
+use workers::reconcile::{Reconciler, Repair};
 use workflows::{
     effect::Queue,
     id::{EffectId, RunId},
@@ -37,6 +38,16 @@ pub enum Act {
     Cancel {
         /// `run_…`
         run: RunId,
+    },
+    /// Puts a case right, where that can be done from here: Stripe's object is read again, and put in.
+    ApplyCase {
+        /// Its id, as `attention` lists it.
+        case: Uuid,
+    },
+    /// Closes a case that was dealt with; the reason is kept with it.
+    CloseCase {
+        /// Its id, as `attention` lists it.
+        case: Uuid,
     },
     /// Stops a queue of the outbox: stripe, mail or marker.
     Pause {
@@ -80,6 +91,13 @@ pub async fn run(settings: &Settings, act: &Act, reason: &Reason) -> Result<(), 
         Act::RetryEffect { effect } => engine.retry_effect(*effect, &by).await?,
         Act::DiscardEffect { effect } => engine.discard_effect(*effect, &by).await?,
         Act::Cancel { run } => engine.cancel(*run, &Uuid::now_v7().to_string(), &by).await?,
+        Act::ApplyCase { case } => apply_case(settings, &engine, *case, &by).await?,
+        Act::CloseCase { case } => {
+            if by.reason.is_none() {
+                return Err("say why with --reason: it is kept with the case".into());
+            }
+            engine.close_case(*case, &by).await?
+        }
         Act::Pause { queue } => {
             engine.pause(*queue, &by).await?;
             true
@@ -90,6 +108,27 @@ pub async fn run(settings: &Settings, act: &Act, reason: &Reason) -> Result<(), 
         }
     };
     if found { Ok(()) } else { Err("there is no such thing to act on".into()) }
+}
+
+/// Applies a case, and says what came of it. Returns whether there is such a case.
+async fn apply_case(
+    settings: &Settings,
+    engine: &Engine,
+    case: Uuid,
+    by: &By,
+) -> Result<bool, Fatal> {
+    let Some(case) = operator_case::find(engine.database().read(), case).await? else {
+        return Ok(false);
+    };
+    let stripe = Arc::new(assembly::stripe(&settings.reaching_simulator()?)?);
+    let reconciler = Reconciler::new(engine.clone(), stripe, assembly::stop());
+    match reconciler.apply(&case, by).await? {
+        Repair::PutIn => {
+            println!("put in; the next reconciliation closes the case if that was it");
+            Ok(true)
+        }
+        Repair::ForAPerson(why) => Err(why.into()),
+    }
 }
 
 /// How many of each kind are listed.
@@ -106,7 +145,7 @@ async fn attention(engine: &Engine) -> Result<(), Fatal> {
         println!("effect   {}  {} of {}: {why}", EffectId(row.id), row.kind, RunId(row.run_id));
     }
     for case in operator_case::list_open_any_handle(db, LISTED).await? {
-        println!("case     {} {}: {}", case.kind, case.key, case.detail);
+        println!("case     {}  {} {}: {}", case.id, case.kind, case.key, case.detail);
     }
     Ok(())
 }

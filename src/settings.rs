@@ -62,6 +62,12 @@ pub struct Settings {
     /// How often Stripe's balance transactions are listed, in seconds.
     #[arg(long, env = "SLUICE_BALANCE_TRANSACTIONS_SECONDS", global = true, default_value = "60")]
     balance_transactions_seconds: NonZeroU32,
+    /// How often Stripe's events are listed, for those that never arrived, in seconds.
+    #[arg(long, env = "SLUICE_RECONCILE_EVENTS_SECONDS", global = true, default_value = "300")]
+    reconcile_events_seconds: NonZeroU32,
+    /// How often Stripe's movements of money are held against the ledger, in seconds.
+    #[arg(long, env = "SLUICE_RECONCILE_MOVEMENTS_SECONDS", global = true, default_value = "3600")]
+    reconcile_movements_seconds: NonZeroU32,
     /// Where the simulator listens.
     #[arg(long, env = "SLUICE_SIMULATOR_BIND", global = true, default_value = "127.0.0.1:12111")]
     pub simulator_bind: SocketAddr,
@@ -373,6 +379,27 @@ impl Settings {
     /// How often Stripe's balance transactions are listed.
     pub fn balance_transactions_every(&self) -> Duration {
         Duration::from_secs(self.balance_transactions_seconds.get().into())
+    }
+
+    /// How often Stripe's events are listed.
+    pub fn reconcile_events_every(&self) -> Duration {
+        Duration::from_secs(self.reconcile_events_seconds.get().into())
+    }
+
+    /// How often Stripe's movements of money are held against the ledger.
+    pub fn reconcile_movements_every(&self) -> Duration {
+        Duration::from_secs(self.reconcile_movements_seconds.get().into())
+    }
+
+    /// Settings of a process that runs beside `serve`, whose simulator it calls where no Stripe is configured.
+    pub fn reaching_simulator(&self) -> Result<Self, SettingsError> {
+        if !self.runs_simulator() {
+            return Ok(self.clone());
+        }
+        let base = Url::parse(&format!("http://{}", self.simulator_bind)).map_err(|error| {
+            SettingsError::Unusable { variable: "SLUICE_SIMULATOR_BIND", why: error.to_string() }
+        })?;
+        Ok(Self { stripe_api_base: Some(base), ..self.clone() })
     }
 
     /// How long a shutdown waits for what is in hand.

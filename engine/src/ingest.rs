@@ -29,6 +29,19 @@ pub enum Accepted {
     Duplicate,
 }
 
+impl Engine {
+    /// Writes several down at once, in the order given, and says of each whether it is new. When this returns,
+    /// they are committed.
+    pub async fn accept_all(&self, webhooks: &[Webhook]) -> Result<Vec<Accepted>, EngineError> {
+        if webhooks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let accepted = write_again(self, webhooks).await?;
+        self.wake(WakeUp::of(Work::Inbox));
+        Ok(accepted)
+    }
+}
+
 struct Waiting {
     webhook: Webhook,
     answer: oneshot::Sender<Result<Accepted, EngineError>>,

@@ -7,6 +7,7 @@
 
 mod answer;
 mod backoff;
+mod cases;
 mod check;
 mod close_checkouts;
 mod commit;
@@ -23,6 +24,7 @@ mod replay;
 mod retention;
 mod send;
 mod step;
+pub mod stripe_event;
 mod sweep;
 mod upgrade;
 mod wait;
@@ -32,6 +34,7 @@ use std::sync::{Arc, atomic::AtomicI64};
 
 use entities::{Database, statement::Clock};
 
+pub use cases::Remedy;
 pub use check::{Finding, Invariant};
 pub use drain::BATCH;
 pub use earnings::{Compared, EarningsDifference, Recomputed};

@@ -2,7 +2,7 @@
 
 use entities::{
     connect_account, daily_total, idempotency, inbox, login_link, magic_link, outbox,
-    plan_subscription, visitor_session,
+    plan_subscription, reconciliation, visitor_session,
 };
 use sea_orm::DbErr;
 use workflows::Timestamp;
@@ -15,6 +15,7 @@ const OUTBOX: i64 = 30 * Timestamp::DAY;
 const IDEMPOTENCY: i64 = Timestamp::DAY;
 const MAGIC_LINKS: i64 = Timestamp::DAY;
 const LOGIN_LINKS: i64 = 5 * Timestamp::MINUTE;
+const RECONCILIATIONS: i64 = 90 * Timestamp::DAY;
 const CHUNK: u64 = 1_000;
 
 /// How much was deleted.
@@ -54,6 +55,8 @@ impl Engine {
         deleted.links =
             in_chunks(|| magic_link::delete_expired(db, now - MAGIC_LINKS, CHUNK)).await?;
         deleted.sessions = in_chunks(|| visitor_session::delete_expired(db, now, CHUNK)).await?;
+        let before = now - RECONCILIATIONS;
+        in_chunks(|| reconciliation::delete_old(db, before, CHUNK)).await?;
         connect_account::drop_expired_links(db, now).await?;
         login_link::delete_old(db, now - LOGIN_LINKS).await?;
         plan_subscription::drop_expired_links(db, now).await?;

@@ -73,6 +73,13 @@ impl Engine {
     }
 }
 
+impl Letter {
+    /// The message as the inbox keeps it.
+    pub fn row(&self) -> Result<inbox::NewInbox, EngineError> {
+        row(self.source, self.source_id.clone(), &self.message, self.handle)
+    }
+}
+
 /// A message as the inbox keeps it.
 pub fn row(
     source: &'static str,

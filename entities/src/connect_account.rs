@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     database::Dialect,
-    statement::{execute, query_one},
+    statement::{execute, query, query_one},
 };
 
 /// A handle's connected account.
@@ -144,4 +144,24 @@ pub async fn of_handle(
     handle: Uuid,
 ) -> Result<Option<ConnectAccount>, DbErr> {
     query_one(db, "SELECT * FROM connect_account WHERE handle_id = $1", vec![handle.into()]).await
+}
+
+#[derive(FromQueryResult)]
+struct Account {
+    account_id: String,
+}
+
+/// Accounts that handles have, or had, after one of them, in order.
+pub async fn account_ids_any_handle(
+    db: &impl ConnectionTrait,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<String>, DbErr> {
+    let sql = format!(
+        "SELECT account_id FROM connect_account WHERE account_id > $1 \
+         UNION SELECT account_id FROM connect_account_past WHERE account_id > $1 \
+         ORDER BY account_id LIMIT {limit}"
+    );
+    let found: Vec<Account> = query(db, &sql, vec![after.into()]).await?;
+    Ok(found.into_iter().map(|row| row.account_id).collect())
 }

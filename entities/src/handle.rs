@@ -44,3 +44,15 @@ pub async fn find_by_name(db: &impl ConnectionTrait, name: &str) -> Result<Optio
 pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Handle>, DbErr> {
     query_one(db, "SELECT * FROM handle WHERE id = $1", vec![id.into()]).await
 }
+
+#[derive(FromQueryResult)]
+struct First {
+    first: Option<i64>,
+}
+
+/// When the first handle was made, if one was: nothing here is older.
+pub async fn first_created_at_any_handle(db: &impl ConnectionTrait) -> Result<Option<i64>, DbErr> {
+    let found: Option<First> =
+        query_one(db, "SELECT min(created_at) AS first FROM handle", vec![]).await?;
+    Ok(found.and_then(|row| row.first))
+}

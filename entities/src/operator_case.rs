@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     database::Dialect,
     rows::Rows,
-    statement::{execute, query},
+    statement::{execute, query, query_one},
 };
 
 /// Something that a person must decide.
@@ -62,4 +62,22 @@ pub async fn list_open_any_handle(
 pub async fn of_run(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<OperatorCase>, DbErr> {
     let sql = "SELECT * FROM operator_case WHERE run_id = $1 ORDER BY created_at, id LIMIT 100";
     query(db, sql, vec![run.into()]).await
+}
+
+/// One case.
+pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<OperatorCase>, DbErr> {
+    query_one(db, "SELECT * FROM operator_case WHERE id = $1", vec![id.into()]).await
+}
+
+/// Closes an open case, and says whether there was one.
+pub async fn close(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    because: Option<&str>,
+    at: i64,
+) -> Result<bool, DbErr> {
+    let sql = "UPDATE operator_case SET status = 'CLOSED', closed_because = $2, closed_at = $3 \
+               WHERE id = $1 AND status = 'OPEN'";
+    let because = because.map(str::to_owned);
+    Ok(execute(db, sql, vec![id.into(), because.into(), at.into()]).await? == 1)
 }

@@ -28,6 +28,7 @@ mod m20261126_000015_tell_requests_for_plan_links_apart;
 mod m20261126_000016_create_refund_and_dispute;
 mod m20261126_000020_explain_earnings;
 mod m20261126_000021_create_payout;
+mod m20261126_000030_create_reconciliation;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000016_create_refund_and_dispute::Migration),
             Box::new(m20261126_000020_explain_earnings::Migration),
             Box::new(m20261126_000021_create_payout::Migration),
+            Box::new(m20261126_000030_create_reconciliation::Migration),
         ]
     }
 }

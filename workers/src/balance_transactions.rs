@@ -74,7 +74,7 @@ async fn import_kind(
 }
 
 /// What a purchase hears of its charge's balance transaction. Charges that are not ours are left out.
-fn letter(transaction: &BalanceTransaction) -> Option<Letter> {
+pub(crate) fn letter(transaction: &BalanceTransaction) -> Option<Letter> {
     let checkout = checkout_of(charge(transaction)?)?;
     let currency = Currency::parse(&transaction.currency.to_string()).ok()?;
     let fee = facts::BalanceTransaction {

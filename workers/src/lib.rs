@@ -6,6 +6,7 @@
 pub mod balance_transactions;
 pub mod mail;
 pub mod marker;
+pub mod reconcile;
 mod runner;
 mod schedule;
 pub mod stripe;
@@ -42,6 +43,10 @@ pub struct Pace {
     pub marker: Slots,
     /// How often Stripe's balance transactions are listed, for the processor's fees.
     pub balance_transactions: Duration,
+    /// How often Stripe's events are listed, for those that never arrived.
+    pub events: Duration,
+    /// How often Stripe's movements of money are held against the ledger.
+    pub movements: Duration,
 }
 
 impl Default for Pace {
@@ -52,6 +57,8 @@ impl Default for Pace {
             mail: slots(32),
             marker: slots(8),
             balance_transactions: Duration::from_secs(60),
+            events: Duration::from_secs(300),
+            movements: Duration::from_secs(3_600),
         }
     }
 }
@@ -85,6 +92,7 @@ impl Workers {
         let mut tasks = JoinSet::new();
         runner::start(&mut tasks, &engine, &bells, &performers, pace, &stop);
         schedule::start(&mut tasks, &engine, &bells, &performers, pace, identity, &stop);
+        reconcile::start(&mut tasks, &engine, &performers, pace, &stop);
         Self { engine, stop, tasks }
     }
 

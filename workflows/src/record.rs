@@ -615,4 +615,10 @@ pub enum CaseKind {
     CustomerMissing,
     /// A handle's earnings are not what its ledger comes to.
     EarningsDifference,
+    /// Stripe moved money, and the ledger has no posting for it.
+    MissingHere,
+    /// The ledger has a posting, and Stripe moved no money.
+    MissingAtStripe,
+    /// Stripe moved another amount than was posted.
+    AmountDiffers,
 }

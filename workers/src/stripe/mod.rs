@@ -5,6 +5,7 @@ mod billing;
 mod charge;
 mod checkout_session;
 mod failure;
+mod raw;
 mod refund;
 mod transfer;
 
@@ -15,7 +16,7 @@ use engine::{Perform, Task, Trouble};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use secrecy::{ExposeSecret, SecretString};
 use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError};
-use stripe_core::balance_transaction::ListBalanceTransaction;
+use stripe_core::balance_transaction::{ListBalanceTransaction, RetrieveBalanceTransaction};
 use stripe_shared::BalanceTransaction;
 use stripe_types::{List, RangeBoundsTs, RangeQueryTs};
 use url::Url;
@@ -24,6 +25,8 @@ use workflows::{
     keyed_hash::Keys,
     plan::Plans,
 };
+
+pub use raw::{Created, Page, Scope, Wanted};
 
 /// How long one call may take, usually: within the deadline for performing an effect.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,6 +37,7 @@ pub struct StripePerformer {
     limiter: DefaultDirectRateLimiter,
     keys: Keys,
     plans: Plans,
+    livemode: bool,
 }
 
 /// How Stripe is reached.
@@ -61,12 +65,24 @@ impl StripePerformer {
         let client =
             builder.app_info("sluice", Some(env!("CARGO_PKG_VERSION").into()), None).build()?;
         let limiter = RateLimiter::direct(Quota::per_second(config.calls_a_second));
-        Ok(Self { client, limiter, keys: config.keys.clone(), plans: Plans::default() })
+        let key = config.secret_key.expose_secret();
+        Ok(Self {
+            client,
+            limiter,
+            keys: config.keys.clone(),
+            plans: Plans::default(),
+            livemode: key.starts_with("sk_live_") || key.starts_with("rk_live_"),
+        })
     }
 
     /// With the plans whose prices handles subscribe to.
     pub fn with_plans(self, plans: Plans) -> Self {
         Self { plans, ..self }
+    }
+
+    /// Whether real money is meant, as the key says.
+    pub fn livemode(&self) -> bool {
+        self.livemode
     }
 
     /// A page of the balance transactions of a kind created at or after a moment (seconds), the newest
@@ -87,6 +103,14 @@ impl StripePerformer {
             request = request.starting_after(after);
         }
         request.send(self.ready().await).await
+    }
+
+    /// A balance transaction, with its charge.
+    pub async fn balance_transaction(&self, id: &str) -> Result<BalanceTransaction, StripeError> {
+        RetrieveBalanceTransaction::new(id)
+            .expand(vec!["source".to_owned()])
+            .send(self.ready().await)
+            .await
     }
 
     /// The client, once a call is within the rate limit.

@@ -12,6 +12,8 @@ mod marker;
 mod memory_wakeups;
 mod patience;
 mod postgres_restart;
+mod reconcile;
+mod reconcile_verdicts;
 mod redis_server;
 mod redis_wakeups;
 mod shutdown;

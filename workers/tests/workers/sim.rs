@@ -96,6 +96,12 @@ impl Sim {
         account
     }
 
+    /// Somebody calls Stripe who is not Sluice: by hand in the dashboard, say.
+    pub async fn by_hand(&self, path: &str, form: &str) -> Value {
+        let address = format!("{}{path}", self.running.url());
+        answer(self.http.post(address).bearer_auth(KEY).body(form.to_owned())).await
+    }
+
     /// The creator fills in the whole onboarding form.
     pub async fn complete(&self, account: &str) {
         self.control(&format!("accounts/{account}"), json!({ "complete": true })).await;

@@ -161,7 +161,7 @@ async fn all_settled(world: &World, ids: &[CheckoutId]) -> bool {
 }
 
 /// Invariant I8, to the cent.
-async fn ledger_equals_stripe(world: &World) {
+pub async fn ledger_equals_stripe(world: &World) {
     let summary = world.sim.summary().await;
     let totals = &summary["platform"]["usd"];
     let paid = posted(world, "paid", "stripe").await;

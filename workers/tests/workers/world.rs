@@ -4,7 +4,11 @@ use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use engine::{Awaited, Engine, Letter, Slots};
 use entities::{
-    Database, checkout, database::PoolSize, handle, inbox, outbox, page, rollup_queue, visitor,
+    Database, checkout,
+    database::PoolSize,
+    handle, inbox, outbox, page, rollup_queue,
+    statement::{Number, query_one},
+    visitor,
 };
 use migration::testing::TestDatabase;
 use serde_json::Value;
@@ -14,6 +18,7 @@ use workers::{
     Identity, Pace, Performers, Workers,
     mail::{MailConfig, MailPerformer, Transport},
     marker::{MarkerPerformer, MarkerTarget},
+    reconcile::Reconciler,
     wakeups::{Bells, memory::MemoryWakeups},
 };
 use workflows::{
@@ -158,11 +163,19 @@ impl World {
         }
     }
 
+    /// Tests reconcile when they want to.
     pub fn start_workers(&self, performers: Performers) -> Workers {
+        self.start_workers_at(performers, Duration::from_secs(1_000_000_000))
+    }
+
+    /// Workers that reconcile so often.
+    pub fn start_workers_at(&self, performers: Performers, reconciling: Duration) -> Workers {
         let one = Slots(NonZeroUsize::MIN);
         let pace = Pace {
             marker: one,
             balance_transactions: Duration::from_millis(200),
+            events: reconciling,
+            movements: reconciling,
             ..Pace::default()
         };
         let identity = Identity { role: "worker", release: "test" };
@@ -261,6 +274,24 @@ impl World {
         if let Awaited::Elapsed(last) = awaited {
             panic!("{id} is not {state}, but {:?}", last.map(|run| run.state_name));
         }
+    }
+
+    /// Holds Stripe and this house against each other.
+    pub fn reconciler(&self) -> Reconciler {
+        self.reconciler_of(&self.engine)
+    }
+
+    /// The same, in another process.
+    pub fn reconciler_of(&self, engine: &Engine) -> Reconciler {
+        Reconciler::new(engine.clone(), Arc::new(self.sim.performer()), CancellationToken::new())
+    }
+
+    /// A number that is counted in the database.
+    pub async fn counted(&self, sql: &str) -> i64 {
+        let sql = format!("SELECT CAST(({sql}) AS BIGINT) AS number");
+        let found: Option<Number> =
+            query_one(self.engine.database().read(), &sql, vec![]).await.unwrap();
+        found.unwrap().number
     }
 
     /// A purchase whose buyer has the payment page, and the page's session.
