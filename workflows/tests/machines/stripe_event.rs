@@ -7,7 +7,7 @@ use workflows::{
     message::Message,
     money::Currency,
     plan_subscription,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session, TransferPart},
     stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
 };
 
@@ -111,6 +111,7 @@ fn given_back(status: RefundStatus) -> checkout::Event {
         payment_intent: "pi_1".to_owned(),
         amount: 1_250,
         status,
+        transfer: TransferPart::Kept,
         asked: None,
         reason: None,
     })
