@@ -21,7 +21,8 @@
 //! which effects and records, `returns` what is remembered of what came back, and `fold` what a reading of it
 //! leads to.
 //!
-//! Diagram: `workflows/diagrams/checkout.mmd`, explored from this file.
+//! Diagrams: `workflows/diagrams/checkout.mmd` until there is a payment and `checkout_paid.mmd` from then on,
+//! explored from these files.
 
 mod fold;
 mod paid;
@@ -35,7 +36,6 @@ use crate::{
     effect::{Answer, Effect, Failure},
     id::{CheckoutId, RefundId, VisitorId},
     ledger::Sale,
-    money::Money,
     record::Record,
     refund::Wish,
     stripe::{BalanceTransaction, Charge, Outcome, Payment, Refund, Session},
@@ -82,21 +82,21 @@ pub enum State {
     RefundingDuplicate {
         order: Order,
         payment: Payment,
-        #[serde(default)]
+        #[serde(default = "Returns::without_access")]
         returns: Returns,
     },
     /// The money went back.
     Refunded {
         order: Order,
         payment: Payment,
-        #[serde(default)]
+        #[serde(default = "Returns::without_access")]
         returns: Returns,
     },
     /// Paid, posted, not granted: a person decides.
     Quarantined {
         order: Order,
         payment: Payment,
-        #[serde(default)]
+        #[serde(default = "Returns::without_access")]
         returns: Returns,
     },
     /// Closed without a payment.
@@ -341,9 +341,8 @@ impl Workflow for Checkout {
                 | S::Cancelled { order, .. },
                 E::ProcessorFee(fee),
             ) => {
-                let agreed = Money::new(order.sale.amount, order.sale.currency);
                 let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
-                Ok(processor_fee(stay, &order, fee, agreed))
+                Ok(early_fee(stay, &order, fee))
             }
 
             (

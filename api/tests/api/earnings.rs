@@ -76,7 +76,13 @@ async fn post(world: &World, at: Timestamp, postings: &[Transaction]) {
 
 fn sold(sale: &Sale, available_on: Timestamp) -> Vec<Transaction> {
     let currency = sale.currency;
-    let fee = BalanceTransaction { id: "txn_1".to_owned(), fee: 59, currency, available_on };
+    let fee = BalanceTransaction {
+        id: "txn_1".to_owned(),
+        amount: 1_000,
+        fee: 59,
+        currency,
+        available_on,
+    };
     vec![
         ledger::paid(sale, Kind::Paid, "pi_1", 1_000, currency),
         ledger::processor_fee(sale, &fee, 950),

@@ -14,7 +14,7 @@ use workflows::{
     id::CheckoutId,
     ledger::{self, About, Kind, Sale, Share, Transaction},
     money::{Currency, Money},
-    stripe::{BalanceTransaction, Dispute, DisputeStatus, Refund, RefundStatus},
+    stripe::{BalanceTransaction, Dispute, DisputeStatus, Refund, RefundStatus, TransferPart},
 };
 
 use crate::{on_both, world::World};
@@ -77,6 +77,7 @@ fn row(now: i64, posting: &Transaction) -> NewTransaction {
 fn sold(sale: &Sale, at: Timestamp) -> Vec<Transaction> {
     let fee = BalanceTransaction {
         id: "txn_1".to_owned(),
+        amount: 1_000,
         fee: 59,
         currency: Currency::USD,
         available_on: at,
@@ -93,6 +94,7 @@ fn refund(id: &str, amount: i64) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status: RefundStatus::Succeeded,
+        transfer: TransferPart::Reversed,
         asked: None,
         reason: None,
     }

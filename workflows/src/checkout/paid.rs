@@ -225,12 +225,9 @@ pub(super) fn paid_of(state: &State) -> Option<Paid> {
         | State::PartlyRefunded { order, payment, returns }
         | State::Refunded { order, payment, returns }
         | State::Disputed { order, payment, returns }
-        | State::ChargedBack { order, payment, returns } => Some(Paid { order, payment, returns }),
-        State::RefundingDuplicate { order, payment, returns }
-        | State::Quarantined { order, payment, returns } => {
-            let returns = Returns { access: Access::Never, ..returns };
-            Some(Paid { order, payment, returns })
-        }
+        | State::ChargedBack { order, payment, returns }
+        | State::RefundingDuplicate { order, payment, returns }
+        | State::Quarantined { order, payment, returns } => Some(Paid { order, payment, returns }),
         State::Settled { payment: None, .. }
         | State::CreatingSession { .. }
         | State::AwaitingPayment { .. }

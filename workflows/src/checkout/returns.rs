@@ -138,6 +138,12 @@ impl Returns {
         *self == Self::default()
     }
 
+    /// Nothing has come back, and no access was given. So it was with all that version 1 gave back, which
+    /// kept nothing of this.
+    pub fn without_access() -> Self {
+        Self { access: Access::Never, ..Self::default() }
+    }
+
     /// Minor units that the buyer has back, or is to have.
     pub fn refunded(&self) -> i64 {
         self.refunds.iter().filter(|one| one.status.counts()).map(|one| one.amount).sum()

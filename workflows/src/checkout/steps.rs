@@ -1,10 +1,6 @@
 //! Where a checkout goes and what it asks for on the way: each state with its effects and records.
 
-use super::{
-    Order, Request, State, Why,
-    paid::Paid,
-    returns::{Access, Returns},
-};
+use super::{Order, Request, State, Why, paid::Paid, returns::Returns};
 use crate::{
     effect::{Effect, Mail, SessionRequest},
     ledger::{self, Kind, Sale},
@@ -159,7 +155,7 @@ fn quarantine(order: Order, payment: &Payment) -> Step<State> {
         payment.amount,
         payment.currency,
     );
-    let returns = Returns { access: Access::Never, ..Returns::default() };
+    let returns = Returns::without_access();
     Step::to(State::Quarantined { order, payment: payment.clone(), returns })
         .record(Record::StripeObject(payment.intent.clone()))
         .record(Record::Ledger(posting))
@@ -193,7 +189,24 @@ pub(super) fn paid_again(
         .record(Record::OperatorCase(case)))
 }
 
-/// Posts the processor's fee, and what was exchanged on its way. `paid` is what the buyer paid, or is to pay.
+/// Posts the processor's fee of a payment that is not known yet. Another currency may mean that it was exchanged,
+/// or that something else was paid than was agreed: only the payment could tell.
+pub(super) fn early_fee(stay: Step<State>, order: &Order, fee: &BalanceTransaction) -> Step<State> {
+    let agreed = Money::new(order.sale.amount, order.sale.currency);
+    if fee.currency == agreed.currency {
+        return processor_fee(stay, order, fee, agreed);
+    }
+    stay.record(Record::OperatorCase(OperatorCase {
+        kind: CaseKind::FeeCurrency,
+        key: fee.id.clone(),
+        detail: format!(
+            "the fee is in {}, {agreed} was agreed, and the payment is not known yet: post it by hand",
+            fee.currency
+        ),
+    }))
+}
+
+/// Posts the processor's fee, and what was exchanged on its way. `paid` is what the buyer paid.
 pub(super) fn processor_fee(
     stay: Step<State>,
     order: &Order,

@@ -21,9 +21,11 @@ use workflows::{
     stripe::{
         Account, BalanceTransaction, Billing, CapabilityStatus, Outcome, PaidInvoice, Payment,
         Payout, PayoutStatus, Refund, RefundStatus, RequirementError, Requirements, Session,
-        Subscription, SubscriptionStatus,
+        Subscription, SubscriptionStatus, TransferPart,
     },
 };
+
+use crate::examples_returns::checkout_returns_events;
 
 /// When everything begins.
 pub const START: Timestamp = Timestamp::from_secs(1_900_000_000);
@@ -39,11 +41,11 @@ pub struct Example<E> {
     pub at: Timestamp,
 }
 
-fn example<E>(qualifier: &'static str, event: E) -> Example<E> {
+pub fn example<E>(qualifier: &'static str, event: E) -> Example<E> {
     Example { qualifier, event, at: START }
 }
 
-fn uuid(n: u128) -> Uuid {
+pub fn uuid(n: u128) -> Uuid {
     Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + n)
 }
 
@@ -139,6 +141,7 @@ pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status,
+        transfer: TransferPart::Kept,
         asked: None,
         reason: None,
     }
@@ -151,6 +154,7 @@ pub fn refunded(amount: i64, status: RefundStatus) -> checkout::Event {
 pub fn processor_fee(currency: Currency) -> checkout::Event {
     checkout::Event::ProcessorFee(BalanceTransaction {
         id: "txn_1".to_owned(),
+        amount: PRICE,
         fee: 66,
         currency,
         available_on: START.plus(2 * Timestamp::DAY),
@@ -159,7 +163,7 @@ pub fn processor_fee(currency: Currency) -> checkout::Event {
 
 pub fn checkout_events() -> Vec<Example<checkout::Event>> {
     use checkout::Event as E;
-    vec![
+    let mut events = vec![
         example("", request(PRICE, FEE)),
         example("of nothing", request(0, 0)),
         example("", session_created()),
@@ -188,7 +192,9 @@ pub fn checkout_events() -> Vec<Example<checkout::Event>> {
         example("", E::SellerLost),
         example("", E::Cancel),
         example("", E::TimerFired),
-    ]
+    ];
+    events.extend(checkout_returns_events());
+    events
 }
 
 pub fn urls() -> OnboardingUrls {

@@ -15,6 +15,7 @@ use crate::{
         Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events, link,
         magic_link_events, page_publish_events, payout_events, plan_subscription_events,
     },
+    examples_returns::{dispute_events, refund_events},
     explore::{label, transitions},
 };
 
@@ -37,11 +38,40 @@ fn checkout() {
         &expect_file!["../golden/checkout.json"],
         &checkout_events(),
         &variants!(State: CreatingSession, AwaitingPayment, AwaitingFunds, Expiring, Confirming,
-            Settled, RefundingDuplicate, Refunded, Quarantined, Expired, Failed, Cancelled),
+            Settled, PartlyRefunded, Disputed, ChargedBack, RefundingDuplicate, Refunded,
+            Quarantined, Expired, Failed, Cancelled),
         &variants!(Event: Request, SessionCreated, SessionFailed, SessionReported, SessionRetrieved,
-            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ProcessorFee, SellerLost,
-            Cancel, TimerFired),
+            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ReturnsChanged,
+            ReserveRefund, ReleaseRefund, ChargeRetrieved, ChargeUnreadable, TransferReversed,
+            ReversalRefused, TransferredAgain, TransferRefused, FraudWarning, ProcessorFee,
+            SellerLost, Cancel, TimerFired),
     );
+}
+
+/// Version 1 gave back whole payments only, and knew a refund by its id.
+#[test]
+fn checkout_of_version_1_is_read() {
+    use workflows::checkout::{Checkout, Event};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/checkout_version_1.json")).unwrap();
+    assert_eq!(stored["version"], 1);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 12);
+    for (name, state) in states {
+        let read = serde_json::to_value(Checkout::upgrade(1, state.clone()).unwrap()).unwrap();
+        let mut expected = state.clone();
+        let of_state = expected[name].as_object_mut().unwrap();
+        of_state.remove("refund");
+        if matches!(name.as_str(), "RefundingDuplicate" | "Refunded" | "Quarantined") {
+            let returns = &read[name]["returns"];
+            assert_eq!(returns["access"], "never", "{name} gave no access");
+            of_state.insert("returns".to_owned(), returns.clone());
+        }
+        assert_eq!(read, expected, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
 }
 
 #[test]
@@ -79,6 +109,17 @@ fn connect_onboarding_of_version_1_is_read() {
     for (label, event) in stored["events"].as_object().unwrap() {
         serde_json::from_value::<Event>(event.clone()).expect(label);
     }
+}
+
+#[test]
+fn dispute() {
+    use workflows::dispute::{Dispute, Event, State};
+    check::<Dispute>(
+        &expect_file!["../golden/dispute.json"],
+        &dispute_events(),
+        &variants!(State: Opened, UnderReview, Won, Lost, Closed),
+        &variants!(Event: Reported, Cancel, TimerFired),
+    );
 }
 
 #[test]
@@ -199,6 +240,17 @@ fn effects_of_version_1_are_read() {
     let answer = Answer::PlanSessionCreated { session: "cs_1".to_owned(), url: String::new() };
     let event = PlanSubscription::on_answer(&effect, &answer);
     assert!(matches!(event, Some(Event::CheckoutCreated { request: None, .. })), "{event:?}");
+}
+
+#[test]
+fn refund() {
+    use workflows::refund::{Event, Refund, State};
+    check::<Refund>(
+        &expect_file!["../golden/refund.json"],
+        &refund_events(),
+        &variants!(State: Reserving, AtStripe, Pending, Succeeded, Rejected, Failed, Canceled),
+        &variants!(Event: Request, Reserved, Rejected, Made, Refused, Reported, Cancel, TimerFired),
+    );
 }
 
 fn check<W: Workflow>(

@@ -8,6 +8,7 @@
 
 mod diagrams;
 mod examples;
+mod examples_returns;
 mod explore;
 mod golden;
 mod ledger;
