@@ -5,6 +5,7 @@
 mod client;
 mod installation;
 mod process;
+mod random_walk;
 mod servers;
 mod shop;
 mod truth;
