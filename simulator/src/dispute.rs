@@ -2,13 +2,13 @@
 //! charge back, and gives it back again if the dispute is won.
 //!
 //! ```text
-//! what happens   status              money of the account of the charge   events, in this order
-//! opened         needs_response      −amount −fee                         charge.dispute.created
-//!                                                                         charge.dispute.funds_withdrawn
-//! evidence sent  under_review                                             charge.dispute.updated
-//! won            won                 +amount +fee                         charge.dispute.funds_reinstated
-//!                                                                         charge.dispute.closed
-//! lost           lost                                                     charge.dispute.closed
+//! what happens   status          balance         events, in this order
+//! opened         needs_response  −amount −fee    charge.dispute.created
+//!                                                charge.dispute.funds_withdrawn
+//! evidence sent  under_review                    charge.dispute.updated
+//! won            won             +amount +fee    charge.dispute.funds_reinstated
+//!                                                charge.dispute.closed
+//! lost           lost                            charge.dispute.closed
 //! ```
 //!
 //! For a destination charge it is the platform's balance that is debited, and the transfer stays as

@@ -19,7 +19,22 @@
 //! takes time (latency, webhooks, writing the state file) happens outside, so the lock is never
 //! held across an await. There is one file per kind of object; `payment` is where a paid checkout
 //! becomes a payment intent, a charge, a transfer and a fee, and `billing` is where time becomes
-//! invoices.
+//! invoices. Every movement of money is a balance transaction of the platform or of a connected
+//! account, and balances are nothing but their sums; `destination_payment` is how a connected
+//! account sees a transfer.
+//!
+//! # Where it differs from Stripe
+//!
+//! - Balances may be negative: nothing waits for funds, unless a fault or the control interface
+//!   says so, and transfers and reversals are never refused for lack of them.
+//! - A refund that waits for funds takes back its shares of the transfer and of the application fee
+//!   at once; its own money leaves when it succeeds. A dispute does not make it fail.
+//! - A dispute has one fee, which comes back if it is won, and no inquiry goes before it.
+//! - A payout of everything includes what is not available yet.
+//! - Connected accounts get events about themselves and their payouts, and none about the payments
+//!   that transfers bring in; these can be retrieved as charges, and are in no list of charges.
+//! - Objects include lists that Stripe only includes when they are expanded, such as a charge's
+//!   refunds.
 
 // The templates of the larger objects are single `json!` calls with many keys.
 #![recursion_limit = "512"]

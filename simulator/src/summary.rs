@@ -55,8 +55,8 @@ pub struct Summary {
     pub accounts: BTreeMap<String, ByCurrency>,
     /// All accounts together. The balance is that of everything, subscriptions included.
     pub platform: ByCurrency,
-    /// What invoices of subscriptions brought in, which is in none of the others: the platform's own
-    /// revenue.
+    /// What invoices of subscriptions brought in, which is in none of the others: the platform's
+    /// own revenue.
     pub subscriptions: BTreeMap<String, SubscriptionTotals>,
     /// How many there are of what.
     pub counts: Counts,

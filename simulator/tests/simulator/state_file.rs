@@ -154,7 +154,7 @@ async fn a_file_from_before_there_were_disputes_is_read() {
     let path = directory.path().join("state.json");
     std::fs::write(&path, BEFORE_DISPUTES).unwrap();
     let config = SimulatorConfig { state_file: Some(path), ..SimulatorConfig::default() };
-    let sim = Sim::start_with(config).await;
+    let sim = Sim::start_with(config.clone()).await;
     let refunds = sim.get("/v1/refunds").await.ok();
     let statuses: Vec<_> =
         refunds["data"].as_array().unwrap().iter().map(|refund| text(&refund["status"])).collect();
@@ -171,6 +171,19 @@ async fn a_file_from_before_there_were_disputes_is_read() {
     let path = format!("charges/{charge}/dispute");
     let dispute = sim.control(Method::POST, &path, json!({})).await.ok();
     assert_eq!(dispute["amount"], 500);
-    let summary = sim.summary().await;
+    sim.paid(1000, None).await;
+    let body = json!({ "currency": "eur", "amount": 10 });
+    let payout = sim.control(Method::POST, "payouts", body).await.ok();
+    let mut summary = sim.summary().await;
     assert_eq!(summary["platform"]["eur"]["application_fees"]["refunded"], 50);
+    // The file that is written now is read again, too.
+    sim.running.shutdown().await.unwrap();
+    let sim = Sim::start_with(config).await;
+    assert_eq!(sim.get("/v1/disputes").await.ok()["data"], json!([dispute]));
+    assert_eq!(sim.get("/v1/payouts").await.ok()["data"], json!([payout]));
+    let mut again = sim.summary().await;
+    for summary in [&mut summary, &mut again] {
+        summary["now"] = Value::Null;
+    }
+    assert_eq!(again, summary);
 }
