@@ -2,7 +2,7 @@
 
 use engine::{By, Invariant, Recomputed};
 use entities::{
-    audit_log, earnings,
+    audit_log, earnings, earnings_check,
     ledger::{self as table, NewTransaction},
     ledger_explained, operator_case, rollup_queue,
     statement::execute,
@@ -269,6 +269,23 @@ on_both! {
         world.check().await;
         let earned = earnings::of_handle(db, world.handle.0, now.day()).await.unwrap();
         assert_eq!((earned[0].gross, earned[0].net), (2 * GROSS, 2 * PART));
+    }
+
+    async fn nobody_folds_while_earnings_are_written_anew(world: World) {
+        let now = Timestamp::from_millis(world.engine.clock().local_millis());
+        post(&world, &sold(&sale(&world), now)).await;
+        world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
+        world.engine.drain().await.unwrap();
+        let writing = world.engine.database().begin().await.unwrap();
+        earnings_check::hold(&writing, world.handle.0).await.unwrap();
+        earnings_check::rewrite(&writing, world.handle.0).await.unwrap();
+        let folding = world.engine.perform_local();
+        tokio::pin!(folding);
+        let patience = std::time::Duration::from_millis(500);
+        assert!(tokio::time::timeout(patience, &mut folding).await.is_err(), "it waits");
+        writing.commit().await.unwrap();
+        assert_eq!(folding.await.unwrap(), 1);
+        world.check().await;
     }
 
     async fn rollups_and_a_repair_at_once_count_everything_once(world: World) {
