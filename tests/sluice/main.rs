@@ -16,3 +16,4 @@ mod chaos;
 mod command_line;
 mod kill;
 mod outages;
+mod reconcile;
