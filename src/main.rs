@@ -6,6 +6,7 @@ mod demo;
 mod jwks;
 mod migrate;
 mod operate;
+mod recompute;
 mod reconcile;
 mod serve;
 mod settings;
@@ -55,6 +56,14 @@ enum Command {
     Check,
     /// Re-steps stored histories and reports the first difference of each.
     Replay,
+    /// Recomputes every handle's earnings from the ledger, and fails if any differ from what is shown.
+    RecomputeEarnings {
+        /// Writes those that differ anew. It is in the audit log.
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        reason: operate::Reason,
+    },
     /// Brings in events that never arrived, and holds Stripe's movements of money against the ledger. Ends with 2
     /// while there are differences.
     Reconcile(reconcile::Options),
@@ -85,6 +94,9 @@ async fn main() -> ExitCode {
         Command::Token(wish) => token::run(&settings, &wish),
         Command::Check => check::check(&settings).await,
         Command::Replay => check::replay(&settings).await,
+        Command::RecomputeEarnings { repair, reason } => {
+            recompute::run(&settings, repair.into(), &reason).await
+        }
         Command::Operate { act, reason } => operate::run(&settings, &act, &reason).await,
         Command::Reconcile(options) => {
             return ended(reconcile::run(&settings, &options).await);

@@ -71,7 +71,7 @@ pub struct Reason {
 
 impl Reason {
     /// Whoever is at the command line, as the system knows them.
-    fn by(&self) -> By {
+    pub fn by(&self) -> By {
         let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
         let actor = user.map_or_else(|| "operator".to_owned(), |user| format!("operator:{user}"));
         let reason = self.reason.clone().filter(|reason| !reason.trim().is_empty());

@@ -13,6 +13,7 @@ use poem_openapi::{
     registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::{ToJSON, Type},
 };
+use uuid::Uuid;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -27,6 +28,8 @@ pub struct Answer<T> {
     pub body: T,
     /// Whether an earlier request with the same key was answered so.
     pub replayed: Replayed,
+    /// Of an answer that is given again: the id that the write had.
+    pub subject: Option<Uuid>,
 }
 
 /// Whether an answer is given again.
@@ -41,7 +44,7 @@ pub enum Replayed {
 impl<T> Answer<T> {
     /// It is done.
     pub fn done(body: T) -> Self {
-        Self { status: StatusCode::OK, location: None, body, replayed: Replayed::No }
+        Self { status: StatusCode::OK, location: None, body, replayed: Replayed::No, subject: None }
     }
 
     /// It was made, and is here.
@@ -103,6 +106,14 @@ impl Statuses for IsDoneOrAccepted {
     ];
 }
 
+/// 202.
+pub struct IsAccepted;
+
+impl Statuses for IsAccepted {
+    const STATUSES: &'static [(u16, &'static str)] =
+        &[(202, "Accepted; `Location` says where to look.")];
+}
+
 /// 200, without a write.
 pub struct IsShown;
 
@@ -125,6 +136,8 @@ pub type Created<T> = Reply<IsCreated, T>;
 pub type CreatedOrDone<T> = Reply<IsCreatedOrDone, T>;
 /// The answer to a request that changes something.
 pub type Done<T> = Reply<IsDone, T>;
+/// The answer to a request that begins something.
+pub type Accepted<T> = Reply<IsAccepted, T>;
 /// The answer to a request that may take longer.
 pub type DoneOrAccepted<T> = Reply<IsDoneOrAccepted, T>;
 
@@ -143,7 +156,7 @@ impl<S, T> From<Answer<T>> for Reply<S, T> {
 
 impl<S: Statuses, T: ToJSON> IntoResponse for Reply<S, T> {
     fn into_response(self) -> Response {
-        let Answer { status, location, body, replayed } = self.0;
+        let Answer { status, location, body, replayed, subject: _ } = self.0;
         let mut response = Response::builder().status(status).content_type(Json::<T>::CONTENT_TYPE);
         if let Some(location) = location {
             response = response.header(header::LOCATION, location);

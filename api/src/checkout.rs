@@ -3,7 +3,8 @@
 use engine::{Awaited, Letter};
 use entities::{
     checkout::{self, Checkout},
-    connect_account, entitlement,
+    connect_account,
+    entitlement::{self, Entitlement},
     handle::Handle,
     page::Page,
     visitor_session::SignedIn,
@@ -103,21 +104,35 @@ pub enum CheckoutState {
     Failed,
     /// What was paid differs from what was agreed; a person decides.
     InReview,
+    /// A part was given back.
+    PartlyRefunded,
     /// Given back in full.
     Refunded,
+    /// The buyer's bank disputes the payment.
+    Disputed,
+    /// The buyer's bank has taken the payment back.
+    ChargedBack,
 }
 
 impl CheckoutState {
-    fn of(checkout: &Checkout) -> Self {
-        match checkout.status.parse() {
-            Ok(CheckoutStatus::Open) => Self::Open,
-            Ok(CheckoutStatus::Processing) => Self::Processing,
-            Ok(CheckoutStatus::Settled) => Self::Settled,
-            Ok(CheckoutStatus::Expired) => Self::Expired,
-            Ok(CheckoutStatus::Failed) => Self::Failed,
-            Ok(CheckoutStatus::Refunded) => Self::Refunded,
-            // A state of a newer release: a person looks it up.
-            Ok(CheckoutStatus::InReview) | Err(_) => Self::InReview,
+    /// How far a purchase is.
+    pub fn of(checkout: &Checkout) -> Self {
+        Self::of_status(checkout.status.parse().ok())
+    }
+
+    /// What a state is called. One of a newer release is looked up by a person.
+    pub fn of_status(status: Option<CheckoutStatus>) -> Self {
+        match status {
+            Some(CheckoutStatus::Open) => Self::Open,
+            Some(CheckoutStatus::Processing) => Self::Processing,
+            Some(CheckoutStatus::Settled) => Self::Settled,
+            Some(CheckoutStatus::Expired) => Self::Expired,
+            Some(CheckoutStatus::Failed) => Self::Failed,
+            Some(CheckoutStatus::PartlyRefunded) => Self::PartlyRefunded,
+            Some(CheckoutStatus::Refunded) => Self::Refunded,
+            Some(CheckoutStatus::Disputed) => Self::Disputed,
+            Some(CheckoutStatus::ChargedBack) => Self::ChargedBack,
+            Some(CheckoutStatus::InReview) | None => Self::InReview,
         }
     }
 }
@@ -339,8 +354,13 @@ async fn expect_wanted(
     if PageMode::of(page) == PageMode::Public {
         return Err(Problem::new(Code::NotForSale, "the page is open to everybody"));
     }
-    if entitlement::find(db, page.id, visitor.visitor_id).await?.is_some() {
+    let access = entitlement::find(db, page.id, visitor.visitor_id).await?;
+    if access.as_ref().is_some_and(Entitlement::is_access) {
         return Err(Problem::new(Code::AlreadyEntitled, "the visitor may read the page"));
+    }
+    if access.as_ref().is_some_and(Entitlement::is_held) {
+        let detail = "an earlier payment of the visitor for this page is disputed by their bank";
+        return Err(Problem::new(Code::PaymentProcessing, detail));
     }
     if checkout::is_processing(db, visitor.visitor_id, page.id).await? {
         let detail =

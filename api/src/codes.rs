@@ -101,6 +101,9 @@ codes! {
         "Stripe does not work with this account any more; the creator may turn to Stripe's support.";
     AlreadySubscribed, "already_subscribed", CONFLICT, "The handle has a subscription",
         "Choose another plan, pay or cancel in the billing portal: `POST /v2/billing/portal-session`.";
+    Superseded, "superseded", CONFLICT, "Another request of the handle's took its place",
+        "Of several requests for a link to subscribe by or to the billing portal, the newest gets one: ask again if \
+         it was not yours.";
     NotSubscribed, "not_subscribed", CONFLICT, "The handle has never subscribed to a plan",
         "Subscribe first: `POST /v2/billing/checkout-session`.";
     PlanNotForSale, "plan_not_for_sale", CONFLICT, "The plan cannot be subscribed to here",
@@ -113,6 +116,15 @@ codes! {
         "Read the page; nothing has to be paid.";
     PaymentProcessing, "payment_processing", CONFLICT, "A payment for this page is on its way",
         "The bank is still sending the money of an earlier checkout: wait until it succeeds or fails.";
+    NotPaid, "not_paid", CONFLICT, "There is nothing to give back",
+        "Nothing was paid for this purchase, or not yet: look at its status, and ask again once it is `SETTLED`.";
+    DisputeOpen, "dispute_open", CONFLICT, "The buyer's bank disputes the payment",
+        "While a dispute is open nothing can be refunded: answer it in Stripe's dashboard, or accept it there.";
+    RefundExceedsRefundable, "refund_exceeds_refundable", CONFLICT, "More was asked for than is left",
+        "`detail` says how much can still be given back; refunds that are under way count as given back.";
+    PreviewStale, "preview_stale", CONFLICT, "The purchase has changed since the preview",
+        "Ask for a preview again, and look at it: another refund or a dispute came in between, or ten minutes \
+         have passed.";
     IdempotencyInProgress, "idempotency_in_progress", CONFLICT, "The first request with this key is running",
         "Wait as long as `Retry-After` says, then send the same request again.";
     LinkUsed, "link_used", GONE, "The sign-in link was used before",

@@ -19,14 +19,20 @@ use crate::{
     checkout::Checkouts,
     codes::Code,
     connect::{self, Connect},
+    dispute::Disputes,
     earnings::EarningsRoutes,
+    earnings_explained::EarningsExplained,
     handle::Handles,
     manual_plan::ManualPlans,
     member::Members,
     page::Pages,
     page_publish::Publishing,
+    payout::Payouts,
     public_page::PublicPages,
+    refund::Refunds,
+    refund_preview::RefundPreviews,
     run::Runs,
+    sale::Sales,
     service::Service,
     sign_in::SignIns,
     token::Tokens,
@@ -57,21 +63,28 @@ const ACCESS: &str = include_str!("../../openapi/access.md");
 
 /// Who may act on a handle, and who did.
 type People = (Handles, Members, Tokens, AuditLog);
-/// What creators make, and what it earns.
-type Work = (Pages, Publishing, EarningsRoutes);
+/// What creators make.
+type Work = (Pages, Publishing);
+/// What was bought, and what goes back of it.
+type Returns = (Sales, Refunds, RefundPreviews, Disputes);
+/// What came in.
+type Money = (EarningsRoutes, EarningsExplained, Payouts);
 /// What handles pay for.
 type Plans = (Billing, BillingSummaries, ManualPlans);
 /// Visitors, and what they buy.
 type Visiting = (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts);
 
-type Everything = (People, Connect, Work, Plans, Visiting, (Webhooks, Runs, Service));
+type Everything =
+    (People, Connect, Work, Returns, Money, Plans, Visiting, (Webhooks, Runs, Service));
 
 /// Every documented route.
 pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
-        (Pages, Publishing, EarningsRoutes),
+        (Pages, Publishing),
+        (Sales, Refunds, RefundPreviews, Disputes),
+        (EarningsRoutes, EarningsExplained, Payouts),
         (Billing, BillingSummaries, ManualPlans),
         (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts),
         (Webhooks, Runs, Service),

@@ -255,6 +255,7 @@ fn stored<T: ParseFromJSON>(row: &Idempotency) -> Result<Option<Answer<T>>, Prob
         location: row.location.clone(),
         body,
         replayed: Replayed::Yes,
+        subject: Some(row.subject),
     }))
 }
 

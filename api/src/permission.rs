@@ -74,6 +74,8 @@ permissions! {
     ConnectRead, "connect:read", [Owner, Creator, Operator], "See where the connected account stands";
     ConnectWrite, "connect:write", [Owner], "Onboard the connected account";
     EarningsRead, "earnings:read", [Owner, Creator], "See what the handle has earned";
+    SalesRead, "sales:read", [Owner, Creator], "See purchases, refunds and disputes, and who bought";
+    RefundsWrite, "refunds:write", [Owner], "Give buyers their money back";
     RunsRead, "runs:read", [Owner, Creator, Operator], "Follow the runs of the handle";
     MembersRead, "members:read", [Owner], "See who may act on the handle";
     MembersWrite, "members:write", [Owner], "Let members in and take them out";
@@ -100,7 +102,7 @@ mod tests {
             let name = permission.name();
             assert!(permission.roles().contains(&Role::Owner), "{name}");
             assert_eq!(Permission::of(name), Some(*permission));
-            let owners = ["connect:write", "members:", "billing:", "audit:"];
+            let owners = ["connect:write", "refunds:write", "members:", "billing:", "audit:"];
             if owners.iter().any(|start| name.starts_with(start)) {
                 assert_eq!(permission.roles(), [Role::Owner], "{name}");
             }

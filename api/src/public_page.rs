@@ -10,7 +10,7 @@ use poem::Request;
 use poem_openapi::{Enum, Object, OpenApi, param::Path};
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
-use workflows::id::CheckoutId;
+use workflows::{id::CheckoutId, record::GrantKind as Grounds};
 
 use crate::{
     answer::Shown,
@@ -76,6 +76,12 @@ pub enum GrantType {
     Free,
     /// Paid for, and given back: no access.
     Refunded,
+    /// Paid for, and taken away with a partial refund: no access.
+    Revoked,
+    /// Paid for, and disputed by the buyer's bank: no access until that has decided.
+    Disputed,
+    /// Paid for, and taken back by the buyer's bank: no access.
+    ChargedBack,
 }
 
 /// Why a visitor has access, or has none.
@@ -98,6 +104,36 @@ pub enum AccessReason {
     PaymentInReview,
     /// The money was given back.
     Refunded,
+    /// The access was taken away with a partial refund.
+    Revoked,
+    /// The visitor's bank disputes the payment, and has not decided yet.
+    Disputed,
+    /// The visitor's bank has taken the money back.
+    ChargedBack,
+}
+
+/// Why there is access on certain grounds, or none.
+pub fn reason_of(grounds: Option<Grounds>) -> AccessReason {
+    match grounds {
+        Some(Grounds::Paid) => AccessReason::Paid,
+        Some(Grounds::Free) => AccessReason::Free,
+        Some(Grounds::Refunded) => AccessReason::Refunded,
+        Some(Grounds::Revoked) => AccessReason::Revoked,
+        Some(Grounds::Disputed) => AccessReason::Disputed,
+        Some(Grounds::ChargedBack) => AccessReason::ChargedBack,
+        None => AccessReason::NotPurchased,
+    }
+}
+
+fn grant_type(grounds: Grounds) -> GrantType {
+    match grounds {
+        Grounds::Paid => GrantType::Paid,
+        Grounds::Free => GrantType::Free,
+        Grounds::Refunded => GrantType::Refunded,
+        Grounds::Revoked => GrantType::Revoked,
+        Grounds::Disputed => GrantType::Disputed,
+        Grounds::ChargedBack => GrantType::ChargedBack,
+    }
 }
 
 /// A handle and its page, for everybody.
@@ -145,14 +181,12 @@ pub async fn access(app: &App, page: &Page, visitor: Option<&SignedIn>) -> Resul
     let Some(visitor) = visitor else { return Ok(none(AccessReason::NotSignedIn)) };
     let db = app.engine.database().read();
     if let Some(grant) = entitlement::find(db, page.id, visitor.visitor_id).await? {
-        let (grant_type, reason) = match grant.kind.as_str() {
-            "FREE" => (GrantType::Free, AccessReason::Free),
-            _ => (GrantType::Paid, AccessReason::Paid),
-        };
+        // Grounds of a newer release are none here: they open nothing.
+        let grounds = grant.kind.parse::<Grounds>().ok();
         return Ok(Access {
-            entitled: true,
-            grant_type: Some(grant_type),
-            reason,
+            entitled: grounds.is_some_and(Grounds::is_access),
+            grant_type: grounds.map(grant_type),
+            reason: reason_of(grounds),
             since: Some(moment(grant.since)),
             checkout_id: Some(CheckoutId(grant.checkout_id).to_string()),
         });

@@ -17,7 +17,7 @@ use poem_openapi::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
+    id::{CheckoutId, HandleId, MagicLinkId, PageId, PayoutId, RunId},
     workflow::Standing,
 };
 
@@ -363,6 +363,7 @@ fn subject(workflow: &str, id: Uuid) -> String {
         "connect_onboarding" | "earnings_rollup" | "plan_subscription" => HandleId(id).to_string(),
         "magic_link" => MagicLinkId(id).to_string(),
         "page_publish" => PageId(id).to_string(),
+        "payout" => PayoutId(id).to_string(),
         _ => id.simple().to_string(),
     }
 }

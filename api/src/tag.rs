@@ -13,6 +13,8 @@ pub enum Tag {
     Connect,
     /// What is read, and what is sold.
     Pages,
+    /// What was bought, and what of it goes back: refunds and disputes.
+    Returns,
     /// What came in, and what is whose.
     Earnings,
     /// The plans of handles: what they allow, and how they are paid.

@@ -1,6 +1,6 @@
 //! The invariants, as checks over a database.
 
-use entities::{earnings, entitlement, inbox, ledger, outbox, run};
+use entities::{entitlement, inbox, ledger, outbox, rollup_queue, run};
 use uuid::Uuid;
 use workflows::{id::RunId, workflow::Standing};
 
@@ -19,7 +19,7 @@ pub enum Invariant {
     I5,
     /// Access equals what was paid or granted, and not given back.
     I6,
-    /// The earnings of the rollup equal those of the ledger.
+    /// The earnings of the rollup equal those of the ledger, figure by figure.
     I7,
 }
 
@@ -117,13 +117,17 @@ impl Engine {
     }
 
     async fn check_earnings(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
-        for row in earnings::differences_any_handle(self.database.read()).await? {
-            let handle = workflows::id::HandleId(row.handle_id);
-            let what = format!(
-                "{handle} earned {} {} by the rollup, {} by the ledger",
-                row.rolled_up, row.currency, row.posted
-            );
-            findings.push(Finding { invariant: Invariant::I7, what });
+        let mut after = Uuid::nil();
+        while let Some(handle) = self.next_with_earnings(after).await? {
+            after = handle.0;
+            for difference in self.compare_earnings(handle).await? {
+                let what = difference.to_string();
+                findings.push(Finding { invariant: Invariant::I7, what });
+            }
+            if rollup_queue::is_waiting(self.database.read(), handle.0).await? {
+                let what = format!("{handle} has postings that are not in its earnings yet");
+                findings.push(Finding { invariant: Invariant::I7, what });
+            }
         }
         Ok(())
     }

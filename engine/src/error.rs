@@ -17,6 +17,9 @@ pub enum EngineError {
     /// Another release asked for an effect: only that one knows who is to hear the answer.
     #[error("the workflow {0} is unknown to this release")]
     UnknownWorkflow(String),
+    /// A newer release stored it.
+    #[error(transparent)]
+    Unreadable(#[from] workflows::workflow::Unreadable),
     /// The part of the process that does this has stopped.
     #[error("the process is shutting down")]
     ShuttingDown,

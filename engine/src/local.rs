@@ -1,7 +1,7 @@
 //! Local effects: work on our own database, done and answered in one transaction.
 
 use entities::{
-    earnings,
+    earnings, earnings_check,
     outbox::{self, Absence, Again, Held, Lease, Outbox},
     rollup_queue,
 };
@@ -81,6 +81,8 @@ async fn act(
 ) -> Result<Answer, EngineError> {
     match effect {
         Effect::RollUp { handle } => {
+            // One that is written anew is not folded into meanwhile.
+            earnings_check::hold(db, handle.0).await?;
             let taken = rollup_queue::take(db, handle.0, FOLD).await?;
             if !taken.is_empty() {
                 earnings::fold(db, handle.0, &taken).await?;

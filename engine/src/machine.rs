@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use workflows::{
     checkout::Checkout,
     connect_onboarding::ConnectOnboarding,
+    dispute::Dispute,
     earnings_rollup::EarningsRollup,
     effect::{Answer, Effect},
     magic_link::MagicLink,
     page_publish::PagePublish,
+    payout::Payout,
     plan_subscription::PlanSubscription,
+    refund::Refund,
     workflow::{Standing, Unreadable, Workflow},
 };
 
@@ -67,7 +70,10 @@ impl Registry {
             Machine::of::<EarningsRollup>(),
             Machine::of::<MagicLink>(),
             Machine::of::<PagePublish>(),
+            Machine::of::<Payout>(),
             Machine::of::<PlanSubscription>(),
+            Machine::of::<Refund>(),
+            Machine::of::<Dispute>(),
         ])
     }
 

@@ -29,6 +29,8 @@ pub struct Walked {
     pub(crate) failed: Vec<Poisoned>,
     pub(crate) effects: Vec<Wanted>,
     pub(crate) records: Vec<(Timestamp, Record)>,
+    /// Whose run it is: those that it writes to are theirs, too.
+    pub(crate) handle_id: Option<uuid::Uuid>,
     /// A cancellation was accepted: what was never tried is called off.
     pub(crate) cancelled: bool,
 }
@@ -92,7 +94,7 @@ impl<'a, W: Workflow> Walker<'a, W> {
             // Event time never goes back within a run, whatever the clock does.
             at: Timestamp::from_millis(now.max(run.updated_at)),
             changed: false,
-            walked: Walked { workflow: W::NAME, ..Walked::default() },
+            walked: Walked { workflow: W::NAME, handle_id: run.handle_id, ..Walked::default() },
             run,
         })
     }

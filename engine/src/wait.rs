@@ -10,9 +10,9 @@ use std::{
 use entities::{Database, run};
 use tokio::sync::mpsc;
 use uuid::Uuid;
-use workflows::id::RunId;
+use workflows::{id::RunId, workflow::Workflow};
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, step};
 
 /// How often awaited runs are read.
 const POLL: Duration = Duration::from_millis(15);
@@ -40,6 +40,19 @@ struct Shared {
 }
 
 impl Engine {
+    /// How far the run of a subject is; none, if there is none yet.
+    pub async fn state<W: Workflow>(&self, subject: Uuid) -> Result<Option<W::State>, EngineError> {
+        let run = RunId::of(W::NAME, subject);
+        let Some(run) = run::find_any_handle(self.database.read(), run.0).await? else {
+            return Ok(None);
+        };
+        // Made with a message, and not stepped yet.
+        if run.state_name.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(step::read::<W>(run.machine_version.unsigned_abs(), &run.state)?))
+    }
+
     /// Waits until a run satisfies a condition, or the time is over.
     pub async fn wait(
         &self,

@@ -177,6 +177,32 @@ pub async fn is_processing(
     Ok(found.is_some())
 }
 
+/// A handle's purchases, the newest first, from before one of them; only those in a state, if one is given.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    (before, status): (Uuid, Option<&str>),
+    limit: u64,
+) -> Result<Vec<Checkout>, DbErr> {
+    let only = if status.is_some() { "AND status = $3" } else { "" };
+    let sql = format!(
+        "SELECT * FROM checkout WHERE handle_id = $1 AND id < $2 {only} ORDER BY id DESC LIMIT {limit}"
+    );
+    let mut values = vec![handle.into(), before.into()];
+    values.extend(status.map(Into::into));
+    query(db, &sql, values).await
+}
+
+/// A purchase of a page of a handle's.
+pub async fn find(
+    db: &impl ConnectionTrait,
+    (handle, page): (Uuid, Uuid),
+    id: Uuid,
+) -> Result<Option<Checkout>, DbErr> {
+    let sql = "SELECT * FROM checkout WHERE handle_id = $1 AND page_id = $2 AND id = $3";
+    query_one(db, sql, vec![handle.into(), page.into(), id.into()]).await
+}
+
 /// A number of purchases in a state.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct StatusCount {

@@ -147,6 +147,21 @@ pub async fn balances_any_handle(db: &impl ConnectionTrait) -> Result<Vec<Balanc
     query(db, sql, vec![]).await
 }
 
+/// What Stripe and the platform hold for a creator in a currency: what is on the creator's accounts, less what
+/// the creator owes and what banks dispute. Minor units; below zero, the creator owes it.
+pub async fn balance_of_creator(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    currency: &str,
+) -> Result<i64, DbErr> {
+    let sql = "SELECT CAST(COALESCE(sum(-e.amount), 0) AS BIGINT) AS number FROM ledger_transaction t \
+               JOIN ledger_entry e ON e.transaction_id = t.id \
+               WHERE t.handle_id = $1 AND t.currency = $2 AND (e.account LIKE 'creator:%' \
+               OR e.account LIKE 'due:%' OR e.account LIKE 'dispute_hold:%')";
+    let balance = query_one::<Number>(db, sql, vec![handle.into(), currency.into()]).await?;
+    Ok(balance.map_or(0, |balance| balance.number))
+}
+
 /// A sum of entries by kind of transaction.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct KindBalance {
@@ -200,14 +215,15 @@ pub struct Settlement {
     pub payments: i64,
 }
 
-/// Settled purchases without a posted payment or with more than one, and unpaid ones with a payment.
+/// Settled purchases without a posted payment or with more than one, and unpaid ones with a payment. What was
+/// given back may have been quarantined before.
 pub async fn unsettled_or_doubly_settled_any_handle(
     db: &impl ConnectionTrait,
 ) -> Result<Vec<Settlement>, DbErr> {
     let sql = "SELECT c.id AS checkout_id, c.status, COALESCE(t.payments, 0) AS payments FROM checkout c \
                LEFT JOIN (SELECT checkout_id, count(*) AS payments FROM ledger_transaction \
                WHERE kind = 'paid' GROUP BY checkout_id) t ON t.checkout_id = c.id WHERE \
-               (c.status IN ('SETTLED', 'REFUNDED') AND c.amount > 0 AND COALESCE(t.payments, 0) <> 1) \
+               (c.status IN ('SETTLED', 'PARTLY_REFUNDED', 'DISPUTED') AND c.amount > 0 AND COALESCE(t.payments, 0) <> 1) \
                OR (c.status IN ('OPEN', 'PROCESSING', 'EXPIRED', 'FAILED') AND t.payments > 0) \
                ORDER BY c.id LIMIT 100";
     query(db, sql, vec![]).await

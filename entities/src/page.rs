@@ -3,7 +3,11 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::{execute, query, query_one};
+use crate::{
+    database::Dialect,
+    rows::Rows,
+    statement::{execute, query, query_one},
+};
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
@@ -96,6 +100,23 @@ pub struct Slug {
     pub id: Uuid,
     /// As it stands in addresses.
     pub slug: String,
+}
+
+/// The slugs of pages of a handle.
+pub async fn slugs(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    pages: &[Uuid],
+) -> Result<Vec<Slug>, DbErr> {
+    let dialect = Dialect::of(db);
+    let rows = Rows::new().id("id", pages.iter().copied());
+    let sql = format!(
+        "SELECT page.id, page.slug FROM {} JOIN page ON page.id = t.id WHERE page.handle_id = $1",
+        rows.source(dialect, 2)
+    );
+    let mut values = vec![handle.into()];
+    values.extend(rows.values(dialect));
+    query(db, &sql, values).await
 }
 
 /// The slugs of those pages of a handle that have earnings.

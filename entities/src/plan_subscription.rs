@@ -40,18 +40,22 @@ pub struct PlanSubscription {
     pub link_url: Option<String>,
     /// Until when it is good.
     pub link_expires_at: Option<i64>,
+    /// The newest request for a link, whether or not the link is there yet.
+    pub link_request: Option<Uuid>,
     /// Why the last link could not be made.
     pub failure: Option<String>,
+    /// The request that it could not be made for.
+    pub failure_request: Option<Uuid>,
     /// When it last changed.
     pub updated_at: i64,
 }
 
-/// What becomes of the link.
+/// What becomes of the link, or of why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// The one in the row stays.
+    /// What is in the row stays.
     Keep,
-    /// The one that is given takes its place; none, if none is given.
+    /// What is given takes its place; nothing, if nothing is given.
     Replace,
 }
 
@@ -65,21 +69,22 @@ pub async fn set(
         Link::Keep => "",
         Link::Replace => {
             ", link_purpose = excluded.link_purpose, link_url = excluded.link_url, \
-             link_expires_at = excluded.link_expires_at"
+             link_expires_at = excluded.link_expires_at, link_request = excluded.link_request, \
+             failure = excluded.failure, failure_request = excluded.failure_request"
         }
     };
     let sql = format!(
         "INSERT INTO plan_subscription (handle_id, plan, source, status, reason, customer_id, \
          subscription_id, price, subscribed_plan, period_start, period_end, cancel_at, grace_until, \
-         link_purpose, link_url, link_expires_at, failure, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+         link_purpose, link_url, link_expires_at, link_request, failure, failure_request, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
+         $20) \
          ON CONFLICT (handle_id) DO UPDATE SET plan = excluded.plan, source = excluded.source, \
          status = excluded.status, reason = excluded.reason, customer_id = excluded.customer_id, \
          subscription_id = excluded.subscription_id, price = excluded.price, \
          subscribed_plan = excluded.subscribed_plan, period_start = excluded.period_start, \
          period_end = excluded.period_end, cancel_at = excluded.cancel_at, \
-         grace_until = excluded.grace_until, failure = excluded.failure, \
-         updated_at = excluded.updated_at{link}"
+         grace_until = excluded.grace_until, updated_at = excluded.updated_at{link}"
     );
     let row = row.clone();
     let values = vec![
@@ -99,7 +104,9 @@ pub async fn set(
         row.link_purpose.into(),
         row.link_url.into(),
         row.link_expires_at.into(),
+        row.link_request.into(),
         row.failure.into(),
+        row.failure_request.into(),
         row.updated_at.into(),
     ];
     execute(db, &sql, values).await.map(drop)
@@ -115,7 +122,7 @@ pub async fn of_handle(
 
 /// Drops links that can no longer be used.
 pub async fn drop_expired_links(db: &impl ConnectionTrait, now: i64) -> Result<u64, DbErr> {
-    let sql = "UPDATE plan_subscription SET link_purpose = NULL, link_url = NULL, link_expires_at = NULL \
-               WHERE link_expires_at <= $1";
+    let sql = "UPDATE plan_subscription SET link_purpose = NULL, link_url = NULL, link_expires_at = NULL, \
+               link_request = NULL WHERE link_expires_at <= $1";
     execute(db, sql, vec![now.into()]).await
 }

@@ -3,7 +3,11 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::{execute, query_one};
+use crate::{
+    database::Dialect,
+    rows::Rows,
+    statement::{execute, query, query_one},
+};
 
 /// A visitor.
 #[derive(Clone, Debug, PartialEq, FromQueryResult)]
@@ -25,6 +29,24 @@ pub async fn ensure(db: &impl ConnectionTrait, visitor: &Visitor) -> Result<Uuid
     let sql = "SELECT * FROM visitor WHERE email = $1";
     let found: Option<Visitor> = query_one(db, sql, vec![visitor.email.as_str().into()]).await?;
     Ok(found.map_or(visitor.id, |found| found.id))
+}
+
+/// The visitor of an address.
+pub async fn find_by_email(
+    db: &impl ConnectionTrait,
+    email: &str,
+) -> Result<Option<Visitor>, DbErr> {
+    query_one(db, "SELECT * FROM visitor WHERE email = $1", vec![email.into()]).await
+}
+
+/// The visitors of ids, in no order.
+pub async fn find_all(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<Visitor>, DbErr> {
+    let rows = Rows::new().id("id", ids.iter().copied());
+    let sql = format!(
+        "SELECT visitor.* FROM {} JOIN visitor ON visitor.id = t.id",
+        rows.source(Dialect::of(db), 1)
+    );
+    query(db, &sql, rows.values(Dialect::of(db))).await
 }
 
 /// The visitor of an id.

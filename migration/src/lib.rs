@@ -24,6 +24,10 @@ mod m20261121_000011_create_plan_subscription;
 mod m20261121_000012_create_member_and_access_token;
 mod m20261121_000013_see_sessions_and_count_codes;
 mod m20261121_000014_index_pages_of_handle;
+mod m20261126_000015_tell_requests_for_plan_links_apart;
+mod m20261126_000016_create_refund_and_dispute;
+mod m20261126_000020_explain_earnings;
+mod m20261126_000021_create_payout;
 mod m20261126_000030_create_reconciliation;
 
 /// All steps, in order.
@@ -47,6 +51,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_create_member_and_access_token::Migration),
             Box::new(m20261121_000013_see_sessions_and_count_codes::Migration),
             Box::new(m20261121_000014_index_pages_of_handle::Migration),
+            Box::new(m20261126_000015_tell_requests_for_plan_links_apart::Migration),
+            Box::new(m20261126_000016_create_refund_and_dispute::Migration),
+            Box::new(m20261126_000020_explain_earnings::Migration),
+            Box::new(m20261126_000021_create_payout::Migration),
             Box::new(m20261126_000030_create_reconciliation::Migration),
         ]
     }

@@ -28,6 +28,9 @@ pub(crate) const APPLICATION: &str = "ca_SimulatedPlatform";
 /// The id of the platform's own account.
 const PLATFORM: &str = "acct_SimulatedPlatfo";
 
+/// Where the platform is.
+const COUNTRY: &str = "US";
+
 /// What a new account has to provide.
 const FIRST_REQUIREMENTS: [&str; 3] = ["business_type", "external_account", "tos_acceptance.date"];
 
@@ -48,6 +51,9 @@ pub(crate) struct Account {
     pub(crate) details_submitted: bool,
     pub(crate) deauthorized: bool,
     requirements: Requirements,
+    /// A fault for tests: what was transferred to it cannot be taken back.
+    #[serde(default)]
+    pub(crate) refuses_reversals: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +104,7 @@ impl Requirements {
 
 impl Account {
     /// Whether transfers can be made to it.
-    pub(crate) fn can_receive_transfers(&self) -> bool {
+    fn can_receive_transfers(&self) -> bool {
         self.capabilities
             .get("transfers")
             .is_some_and(|capability| capability.status == CapabilityStatus::Active)
@@ -179,6 +185,28 @@ pub(crate) fn accessible<'a>(state: &'a State, id: &str) -> Result<&'a Account, 
     account.ok_or_else(|| ApiError::account_invalid(id))
 }
 
+/// The account that a parameter names, if the platform has access to it.
+pub(crate) fn connected<'a>(
+    state: &'a State,
+    id: &str,
+    param: &str,
+) -> Result<&'a Account, ApiError> {
+    match state.accounts.get(id) {
+        None => Err(ApiError::no_such_reference("destination", id, param)),
+        Some(_) => accessible(state, id),
+    }
+}
+
+/// Refuses an account that money cannot be transferred to.
+pub(crate) fn check_receiver(state: &State, id: &str, param: &str) -> Result<(), ApiError> {
+    if connected(state, id, param)?.can_receive_transfers() {
+        return Ok(());
+    }
+    let message = "Your destination account needs to have at least one of the following \
+                   capabilities enabled: transfers, crypto_transfers, legacy_payments";
+    Err(ApiError::refused(message).with_code("insufficient_capabilities_for_transfer"))
+}
+
 pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> {
     let form = &call.form;
     let kind = form.text("type").unwrap_or("express");
@@ -206,6 +234,7 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         details_submitted: false,
         deauthorized: false,
         requirements: first_requirements(),
+        refuses_reversals: false,
     };
     request_capabilities(&mut account, call)?;
     account.id = state.ids.next("acct_");
@@ -227,7 +256,7 @@ pub(crate) fn retrieve_own(state: &State, call: &Call) -> Result<Value, ApiError
         id: PLATFORM.to_owned(),
         created: 0,
         kind: "standard".to_owned(),
-        country: "US".to_owned(),
+        country: COUNTRY.to_owned(),
         email: None,
         business_type: None,
         metadata: Metadata::new(),
@@ -237,9 +266,16 @@ pub(crate) fn retrieve_own(state: &State, call: &Call) -> Result<Value, ApiError
         details_submitted: true,
         deauthorized: false,
         requirements: Requirements::default(),
+        refuses_reversals: false,
     };
     platform.complete();
     Ok(platform.render(state))
+}
+
+/// The currency of an account, or of the platform.
+pub(crate) fn default_currency(state: &State, id: Option<&str>) -> &'static str {
+    let account = id.and_then(|id| state.accounts.get(id));
+    template::default_currency(account.map_or(COUNTRY, |account| account.country.as_str()))
 }
 
 /// Changes what the platform may change of an account that it does not own: little.

@@ -40,6 +40,8 @@ pub(crate) struct NewFee<'a> {
     pub(crate) currency: &'a str,
     pub(crate) charge: &'a str,
     pub(crate) originating_transaction: Option<&'a str>,
+    /// When the charge's money is available, in seconds since 1970.
+    pub(crate) available_on: Option<i64>,
 }
 
 impl Record for ApplicationFee {
@@ -128,13 +130,8 @@ impl Record for FeeRefund {
 pub(crate) fn take(state: &mut State, new: &NewFee<'_>) -> String {
     let id = state.ids.next("fee_");
     let posting = Posting {
-        account: None,
-        movement: Movement::ApplicationFee,
-        source: &id,
-        amount: new.amount,
-        fee: 0,
-        currency: new.currency,
-        description: None,
+        available_on: new.available_on,
+        ..Posting::new(Movement::ApplicationFee, &id, new.amount, new.currency)
     };
     let balance_transaction = balance_transaction::post(state, &posting);
     let fee = ApplicationFee {
@@ -151,6 +148,9 @@ pub(crate) fn take(state: &mut State, new: &NewFee<'_>) -> String {
     };
     let object = fee.render(state);
     state.application_fees.insert(fee);
+    if let Some(payment) = state.destination_payments.get_mut(new.charge) {
+        payment.application_fee = Some(id.clone());
+    }
     event::emit(state, EventKind::ApplicationFeeCreated, None, &object);
     id
 }
@@ -161,21 +161,21 @@ pub(crate) fn give_back(state: &mut State, fee_id: &str, amount: i64) {
         return;
     };
     let amount = amount.min(fee.amount - fee.amount_refunded);
-    let currency = fee.currency.clone();
     if amount < 1 {
         return;
     }
+    let (currency, from, charge) = (fee.currency.clone(), fee.from.clone(), fee.charge.clone());
     let id = state.ids.next("fr_");
-    let posting = Posting {
-        account: None,
-        movement: Movement::ApplicationFeeRefund,
-        source: &id,
-        amount: -amount,
-        fee: 0,
-        currency: &currency,
-        description: None,
-    };
+    let posting = Posting::new(Movement::ApplicationFeeRefund, &id, -amount, &currency);
     let balance_transaction = balance_transaction::post(state, &posting);
+    if state.destination_payments.get(&charge).is_some() || state.charges.get(&charge).is_some() {
+        let posting = Posting {
+            account: Some(&from),
+            description: Some("Application fee refund"),
+            ..Posting::new(Movement::ApplicationFeeReturned, &id, amount, &currency)
+        };
+        balance_transaction::post(state, &posting);
+    }
     let refund = FeeRefund {
         id: id.clone(),
         created: state.now(),

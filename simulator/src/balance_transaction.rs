@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::account::APPLICATION;
 use crate::api::Call;
 use crate::clock::DAY;
 use crate::error::ApiError;
@@ -20,7 +21,20 @@ const AVAILABLE_AFTER: i64 = 2 * DAY;
 pub(crate) enum Movement {
     ApplicationFee,
     ApplicationFeeRefund,
+    /// The platform's cut comes back to the connected account that it was taken from.
+    ApplicationFeeReturned,
     Charge,
+    /// The bank of a buyer took the money back, for now or for ever.
+    Dispute,
+    /// The bank of a buyer gave it back again.
+    DisputeReversal,
+    /// A transfer came in, seen from the connected account.
+    Payment,
+    /// A transfer was taken back, seen from the connected account.
+    PaymentRefund,
+    Payout,
+    PayoutCancel,
+    PayoutFailure,
     Refund,
     RefundFailure,
     Transfer,
@@ -29,16 +43,60 @@ pub(crate) enum Movement {
 }
 
 impl Movement {
+    /// The `type` (<https://docs.stripe.com/reports/balance-transaction-types>).
+    fn kind(self) -> &'static str {
+        match self {
+            Self::ApplicationFee => "application_fee",
+            Self::ApplicationFeeRefund => "application_fee_refund",
+            Self::ApplicationFeeReturned | Self::Dispute | Self::DisputeReversal => "adjustment",
+            Self::Charge => "charge",
+            Self::Payment => "payment",
+            Self::PaymentRefund => "payment_refund",
+            Self::Payout => "payout",
+            Self::PayoutCancel => "payout_cancel",
+            Self::PayoutFailure => "payout_failure",
+            Self::Refund => "refund",
+            Self::RefundFailure => "refund_failure",
+            Self::Transfer => "transfer",
+            Self::TransferRefund => "transfer_refund",
+        }
+    }
+
     /// The `reporting_category` (<https://docs.stripe.com/reports/reporting-categories>).
     fn reporting_category(self) -> &'static str {
         match self {
             Self::ApplicationFee => "platform_earning",
             Self::ApplicationFeeRefund => "platform_earning_refund",
-            Self::Charge => "charge",
-            Self::Refund => "refund",
+            Self::ApplicationFeeReturned => "fee",
+            Self::Charge | Self::Payment => "charge",
+            Self::Dispute => "dispute",
+            Self::DisputeReversal => "dispute_reversal",
+            Self::Payout => "payout",
+            Self::PayoutCancel | Self::PayoutFailure => "payout_reversal",
+            Self::Refund | Self::PaymentRefund => "refund",
             Self::RefundFailure => "refund_failure",
             Self::Transfer => "transfer",
             Self::TransferRefund => "transfer_reversal",
+        }
+    }
+
+    /// What the processor's fee is for.
+    fn fee_description(self) -> &'static str {
+        match self {
+            Self::Dispute | Self::DisputeReversal => "Dispute fee",
+            Self::ApplicationFee
+            | Self::ApplicationFeeRefund
+            | Self::ApplicationFeeReturned
+            | Self::Charge
+            | Self::Payment
+            | Self::PaymentRefund
+            | Self::Payout
+            | Self::PayoutCancel
+            | Self::PayoutFailure
+            | Self::Refund
+            | Self::RefundFailure
+            | Self::Transfer
+            | Self::TransferRefund => "Stripe processing fees",
         }
     }
 }
@@ -55,33 +113,83 @@ pub(crate) struct BalanceTransaction {
     amount: i64,
     /// What the processor keeps.
     pub(crate) fee: i64,
+    /// What the platform keeps.
+    #[serde(default)]
+    application_fee: i64,
     pub(crate) currency: String,
     description: Option<String>,
+    /// Seconds since 1970. None: at once, or what came from a buyer two days later.
+    #[serde(default)]
+    available_on: Option<i64>,
+    /// The automatic payout that it is part of.
+    #[serde(default)]
+    payout: Option<String>,
 }
 
 /// A movement to be recorded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Posting<'a> {
     pub(crate) account: Option<&'a str>,
     pub(crate) movement: Movement,
     pub(crate) source: &'a str,
     pub(crate) amount: i64,
     pub(crate) fee: i64,
+    pub(crate) application_fee: i64,
     pub(crate) currency: &'a str,
     pub(crate) description: Option<&'a str>,
+    /// See [`BalanceTransaction::available_on`].
+    pub(crate) available_on: Option<i64>,
+}
+
+impl<'a> Posting<'a> {
+    /// A movement of the platform's balance, without fees.
+    pub(crate) fn new(movement: Movement, source: &'a str, amount: i64, currency: &'a str) -> Self {
+        Self {
+            account: None,
+            movement,
+            source,
+            amount,
+            fee: 0,
+            application_fee: 0,
+            currency,
+            description: None,
+            available_on: None,
+        }
+    }
 }
 
 impl BalanceTransaction {
     /// What the balance changes by.
     pub(crate) fn net(&self) -> i64 {
-        self.amount - self.fee
+        self.amount - self.fee - self.application_fee
     }
 
-    fn available_on(&self) -> i64 {
-        match self.movement {
-            Movement::Charge => self.created + AVAILABLE_AFTER,
-            _ => self.created,
-        }
+    /// When the money can be paid out, in seconds since 1970.
+    pub(crate) fn available_on(&self) -> i64 {
+        let after = if self.movement == Movement::Charge { AVAILABLE_AFTER } else { 0 };
+        self.available_on.unwrap_or(self.created + after)
+    }
+
+    fn fee_details(&self) -> Vec<Value> {
+        let detail = |amount: i64, application: Option<&str>, description: &str, kind: &str| {
+            (amount != 0).then(|| {
+                json!({
+                    "amount": amount,
+                    "application": application,
+                    "currency": self.currency,
+                    "description": description,
+                    "type": kind,
+                })
+            })
+        };
+        let kept_by_platform = "Simulated platform application fee";
+        [
+            detail(self.fee, None, self.movement.fee_description(), "stripe_fee"),
+            detail(self.application_fee, Some(APPLICATION), kept_by_platform, "application_fee"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 
@@ -101,16 +209,6 @@ impl Record for BalanceTransaction {
     }
 
     fn render(&self, state: &State) -> Value {
-        let fee_details = match self.fee {
-            0 => json!([]),
-            fee => json!([{
-                "amount": fee,
-                "application": null,
-                "currency": self.currency,
-                "description": "Stripe processing fees",
-                "type": "stripe_fee",
-            }]),
-        };
         let available = state.now() >= self.available_on();
         json!({
             "id": self.id,
@@ -122,13 +220,13 @@ impl Record for BalanceTransaction {
             "currency": self.currency,
             "description": self.description,
             "exchange_rate": null,
-            "fee": self.fee,
-            "fee_details": fee_details,
+            "fee": self.fee + self.application_fee,
+            "fee_details": self.fee_details(),
             "net": self.net(),
             "reporting_category": self.movement.reporting_category(),
             "source": self.source,
             "status": if available { "available" } else { "pending" },
-            "type": self.movement,
+            "type": self.movement.kind(),
         })
     }
 }
@@ -144,11 +242,24 @@ pub(crate) fn post(state: &mut State, posting: &Posting<'_>) -> String {
         source: posting.source.to_owned(),
         amount: posting.amount,
         fee: posting.fee,
+        application_fee: posting.application_fee,
         currency: posting.currency.to_owned(),
         description: posting.description.map(str::to_owned),
+        available_on: posting.available_on,
+        payout: None,
     };
     state.balance_transactions.insert(transaction);
     id
+}
+
+/// Counts all movements that no automatic payout has paid out before to this one.
+pub(crate) fn settle(state: &mut State, account: Option<&str>, currency: &str, payout: &str) {
+    for transaction in state.balance_transactions.iter_mut() {
+        let of_balance = transaction.account.as_deref() == account;
+        if of_balance && transaction.currency == currency && transaction.payout.is_none() {
+            transaction.payout = Some(payout.to_owned());
+        }
+    }
 }
 
 pub(crate) fn retrieve(state: &State, call: &Call, id: &str) -> Result<Value, ApiError> {
@@ -158,27 +269,34 @@ pub(crate) fn retrieve(state: &State, call: &Call, id: &str) -> Result<Value, Ap
         .ok_or_else(|| ApiError::no_such(BalanceTransaction::NOUN, id, "id"))
 }
 
-/// Filters: `type`, `source`, `currency`, `created`.
+/// Filters: `type`, `source`, `payout` (an automatic one), `currency`, `created`.
 pub(crate) fn list(state: &State, call: &Call) -> Result<Value, ApiError> {
-    let wanted = call.form.text("type").map(Value::from);
+    let form = &call.form;
+    let source = form.text("source");
     let keep = |transaction: &BalanceTransaction| {
-        wanted.as_ref().is_none_or(|wanted| *wanted == json!(transaction.movement))
-            && list::matches(&call.form, "currency", Some(&transaction.currency))
+        list::matches(form, "type", Some(transaction.movement.kind()))
+            && list::matches(form, "currency", Some(&transaction.currency))
+            && list::matches(form, "payout", transaction.payout.as_deref())
+            && source.is_none_or(|source| transaction.source == source)
     };
     let table = &state.balance_transactions;
-    match call.form.text("source") {
-        None => list::respond(state, call, table, keep),
-        Some(source) => list::respond_among(state, call, table, movements_of(state, source), keep),
+    match (source, call.account()) {
+        // Nobody needs to look through all movements of the platform.
+        (Some(source), None) => {
+            list::respond_among(state, call, table, movements_of(state, source), keep)
+        }
+        (Some(_), Some(_)) | (None, _) => list::respond(state, call, table, keep),
     }
 }
 
-/// The movements that an object caused; every object names its own.
+/// The movements of the platform's balance that an object caused; every object names its own.
 fn movements_of(state: &State, source: &str) -> Vec<String> {
     let Some(object) = state.render(source) else {
         return Vec::new();
     };
-    ["balance_transaction", "failure_balance_transaction"]
-        .iter()
-        .filter_map(|name| Some(object.get(*name)?.as_str()?.to_owned()))
-        .collect()
+    let single = ["balance_transaction", "failure_balance_transaction"]
+        .into_iter()
+        .filter_map(|name| object.get(name)?.as_str());
+    let several = object["balance_transactions"].as_array().into_iter().flatten();
+    single.chain(several.filter_map(|one| one["id"].as_str())).map(str::to_owned).collect()
 }

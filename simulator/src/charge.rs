@@ -49,6 +49,9 @@ pub(crate) struct Charge {
     pub(crate) refunded_from_transfer: i64,
     /// The sum of the refunds that gave back a share of the application fee.
     pub(crate) refunded_from_fee: i64,
+    /// All disputes, the latest last.
+    #[serde(default)]
+    pub(crate) disputes: Vec<String>,
 }
 
 /// Why a charge failed.
@@ -169,7 +172,7 @@ impl Record for Charge {
             "customer": self.customer,
             "description": self.description,
             "destination": self.destination,
-            "disputed": false,
+            "disputed": !self.disputes.is_empty(),
             "failure_balance_transaction": null,
             "failure_code": self.decline.as_ref().map(|decline| &decline.code),
             "failure_message": self.decline.as_ref().map(|decline| &decline.message),
@@ -206,9 +209,12 @@ impl Record for Charge {
 }
 
 pub(crate) fn retrieve(state: &State, call: &Call, id: &str) -> Result<Value, ApiError> {
-    let charge = state.charges.find(id, call.account());
+    let charge = state.charges.find(id, call.account()).map(|charge| charge.render(state));
     charge
-        .map(|charge| charge.render(state))
+        .or_else(|| {
+            let payment = state.destination_payments.find(id, call.account())?;
+            Some(payment.render(state))
+        })
         .ok_or_else(|| ApiError::no_such(Charge::NOUN, id, "id"))
 }
 
@@ -238,6 +244,13 @@ pub(crate) fn list(state: &State, call: &Call) -> Result<Value, ApiError> {
             list::respond_among(state, call, &state.charges, ids, keep)
         }
     }
+}
+
+/// When the money of a charge can be paid out or passed on, in seconds since 1970.
+pub(crate) fn available_on(state: &State, id: &str) -> Option<i64> {
+    let charge = state.charges.get(id)?;
+    let transaction = state.balance_transactions.get(charge.balance_transaction.as_deref()?)?;
+    Some(transaction.available_on())
 }
 
 /// Emits an event about a charge.

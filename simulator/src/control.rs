@@ -9,6 +9,8 @@
 //!         "disabled_reason": "requirements.past_due" | null, "current_deadline": seconds | null,
 //!         "charges_enabled": bool, "payouts_enabled": bool,
 //!         "capabilities": {"transfers": "active" | "inactive" | "pending"}}
+//!      | {"refuse_reversals": bool}  by itself, and no event tells of it: whether reversals of
+//!      transfers to it, made by hand, are refused with `balance_insufficient`
 //!      what is not given stays; with "silent": true no event tells of it. What is due at its
 //!      deadline is overdue then, and disables the account.      → the account
 //! POST /_sim/checkout/sessions/{id}/pay      in subscription mode: paid, declined, expired
@@ -16,10 +18,27 @@
 //!                  | "delayed" | "delayed_succeeds" | "delayed_fails",
 //!       "amount"?: minor units, "currency"?: "eur", "email"?: "a@b.test"}
 //!      → {"session": {..}, "payment_intent": "pi_…" | null}
-//! POST /_sim/charges/{id}/refund
+//! POST /_sim/charges/{id}/refund             {id}: of a charge, or of a payment intent
 //!      {"amount"?: n, "reverse_transfer"?: bool, "refund_application_fee"?: bool}
 //!      a refund made in the dashboard                           → the refund
-//! POST /_sim/refunds/{id}           {"status": "pending" | "succeeded" | "failed"}    → the refund
+//! POST /_sim/refunds/{id}
+//!      {"status": "pending" | "succeeded" | "failed" | "canceled", "failure_reason"?: ".."}
+//!      failed and canceled are for ever; only a pending one can be canceled      → the refund
+//! POST /_sim/charges/{id}/dispute            {id}: of a charge, or of a payment intent
+//!      {"amount"?: n, "reason"?: "fraudulent"}
+//!      of what is not refunded, if no amount is given; it may be more than the charge
+//!                                                               → the dispute
+//! POST /_sim/disputes/{id}          {"status": "under_review"}         → the dispute
+//! POST /_sim/disputes/{id}/close    {"status": "won" | "lost"}         → the dispute
+//! POST /_sim/charges/{id}/early_fraud_warning    {id}: of a charge, or of a payment intent
+//!      {"fraud_type"?: "made_with_stolen_card"}                 → the early fraud warning
+//! POST /_sim/payouts
+//!      {"account"?: "acct_…", "currency": "usd", "amount"?: n}
+//!      of the platform, if no account is given; of everything in the balance, available or not, if
+//!      no amount is given                                       → the payout, pending
+//! POST /_sim/payouts/{id}
+//!      {"status": "in_transit" | "paid" | "failed" | "canceled"}
+//!      what is paid can still fail; only what is pending can be canceled       → the payout
 //! POST /_sim/customers/{id}         {"card": "ok" | "declines" | "none"}    → the customer
 //! POST /_sim/subscriptions/{id}
 //!      {"status": "active" | "past_due" | "unpaid" | "trialing" | "incomplete" | "canceled"}
@@ -34,10 +53,10 @@
 //!      → {"platform": url | null, "connect": url | null}
 //! GET  /_sim/summary                see Summary
 //! ```
-//!
-//! Disputes belong here as well, when there are any.
 
 mod billing;
+mod money_back;
+mod payout;
 
 use std::sync::Arc;
 
@@ -49,14 +68,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::account::{self, AccountChange};
-use crate::charge::Charge;
 use crate::checkout_session::CheckoutSession;
 use crate::config::Endpoints;
 use crate::error::ApiError;
 use crate::faults::{Faults, Luck};
 use crate::money;
 use crate::payment::{self, Outcome, Overrides, PayError};
-use crate::refund::{self, NewRefund, RefundStatus, StatusError};
 use crate::shared::Shared;
 use crate::state::State;
 use crate::summary::{self, Summary};
@@ -67,8 +84,14 @@ pub(crate) fn routes() -> Route {
     Route::new()
         .at("/accounts/:id", post(change_account))
         .at("/checkout/sessions/:id/pay", post(pay))
-        .at("/charges/:id/refund", post(refund_charge))
-        .at("/refunds/:id", post(set_refund_status))
+        .at("/charges/:id/refund", post(money_back::refund_charge))
+        .at("/charges/:id/dispute", post(money_back::dispute_charge))
+        .at("/charges/:id/early_fraud_warning", post(money_back::warn_of_charge))
+        .at("/disputes/:id", post(money_back::review_dispute))
+        .at("/disputes/:id/close", post(money_back::close_dispute))
+        .at("/payouts", post(payout::make_payout))
+        .at("/payouts/:id", post(payout::set_payout_status))
+        .at("/refunds/:id", post(money_back::set_refund_status))
         .at("/customers/:id", post(billing::change_customer))
         .at("/subscriptions/:id", post(billing::change_subscription))
         .at("/clock", get(read_clock).post(advance_clock))
@@ -166,9 +189,7 @@ async fn pay(id: Path<String>, body: Body, shared: Data<&Arc<Shared>>) -> Respon
 }
 
 fn pay_session(state: &mut State, id: &str, request: PayRequest) -> Result<Value, Refusal> {
-    if request.amount.is_some_and(|amount| amount < 1) {
-        return Err(Refusal::BadRequest("amount must be positive".to_owned()));
-    }
+    check_amount(request.amount)?;
     let currency = match request.currency {
         None => None,
         Some(name) => Some(money::currency(&name, "currency").map_err(as_refusal)?),
@@ -189,65 +210,6 @@ fn pay_session(state: &mut State, id: &str, request: PayRequest) -> Result<Value
     let session = state.render(id).unwrap_or_default();
     let payment_intent = session["payment_intent"].clone();
     Ok(json!({ "session": session, "payment_intent": payment_intent }))
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RefundRequest {
-    amount: Option<i64>,
-    reverse_transfer: Option<bool>,
-    refund_application_fee: Option<bool>,
-}
-
-#[handler]
-async fn refund_charge(id: Path<String>, body: Body, shared: Data<&Arc<Shared>>) -> Response {
-    let request: RefundRequest = match parse(body).await {
-        Ok(request) => request,
-        Err(refusal) => return refusal.into_response(),
-    };
-    answer(shared.work(|state| refund_in_dashboard(state, &id.0, &request)))
-}
-
-fn refund_in_dashboard(
-    state: &mut State,
-    charge_id: &str,
-    request: &RefundRequest,
-) -> Result<Value, Refusal> {
-    if state.charges.get(charge_id).is_none() {
-        return Err(Refusal::NotFound { noun: Charge::NOUN, id: charge_id.to_owned() });
-    }
-    if request.amount.is_some_and(|amount| amount < 1) {
-        return Err(Refusal::BadRequest("amount must be positive".to_owned()));
-    }
-    let new = NewRefund {
-        amount: request.amount,
-        transfer: request.reverse_transfer.into(),
-        application_fee: request.refund_application_fee.into(),
-        ..NewRefund::default()
-    };
-    let id = refund::give(state, charge_id, new).map_err(as_refusal)?;
-    Ok(state.render(&id).unwrap_or_default())
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StatusRequest {
-    status: RefundStatus,
-}
-
-#[handler]
-async fn set_refund_status(id: Path<String>, body: Body, shared: Data<&Arc<Shared>>) -> Response {
-    let StatusRequest { status } = match parse(body).await {
-        Ok(request) => request,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let result = shared.work(|state| {
-        refund::set_status(state, &id.0, status).map(|()| state.render(&id.0).unwrap_or_default())
-    });
-    answer(result.map_err(|error| match error {
-        StatusError::NoSuchRefund => Refusal::NotFound { noun: "refund", id: id.0 },
-        StatusError::Failed => Refusal::Conflict("A failed refund stays failed.".to_owned()),
-    }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -313,6 +275,15 @@ async fn set_endpoints(body: Body, shared: Data<&Arc<Shared>>) -> Response {
 #[handler]
 async fn read_summary(shared: Data<&Arc<Shared>>) -> Json<Summary> {
     Json(shared.look(|state| summary::summarize(state)))
+}
+
+fn check_amount(amount: Option<i64>) -> Result<(), Refusal> {
+    match amount {
+        Some(amount) if amount < 1 => {
+            Err(Refusal::BadRequest("amount must be positive".to_owned()))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn as_refusal(error: ApiError) -> Refusal {

@@ -98,6 +98,11 @@ pub(crate) fn processor_fee(amount: i64) -> i64 {
     round_share(29, amount, 1_000) + 30
 }
 
+/// So many whole units of a currency, in its minor units.
+pub(crate) fn whole_units(units: i64, currency: &str) -> i64 {
+    units * 10_i64.pow(decimals(currency))
+}
+
 /// The part of `total` that belongs to `part` of `whole`, rounded half up. Taking the difference of
 /// two such shares, before and after, makes the parts add up to `total` exactly.
 pub(crate) fn round_share(total: i64, part: i64, whole: i64) -> i64 {

@@ -32,12 +32,13 @@ use crate::charge::{self, Charge, Decline};
 use crate::checkout_session::{self, CheckoutSession, PaymentStatus, SessionMode, SessionStatus};
 use crate::clock::DAY;
 use crate::event::EventKind;
+use crate::form::Metadata;
 use crate::money;
 use crate::payment_intent::{self, IntentStatus, Method, PaymentIntent};
 use crate::state::{Deadline, State};
 use crate::subscription_checkout;
 use crate::table::Record;
-use crate::transfer::{self, NewTransfer};
+use crate::transfer::{self, NewTransfer, Origin};
 
 /// A delayed payment on its way succeeds by itself after so long, as bank debits do.
 const DELAYED_FOR: i64 = 5 * DAY;
@@ -304,6 +305,7 @@ fn attempt(state: &mut State, intent_id: &str, decline: Option<Decline>) -> Opti
         refunds: Vec::new(),
         refunded_from_transfer: 0,
         refunded_from_fee: 0,
+        disputes: Vec::new(),
     };
     state.charges.insert(charge);
     state.payment_intents.get_mut(intent_id)?.charges.push(id.clone());
@@ -320,19 +322,19 @@ pub(crate) fn pass_on(state: &mut State, charge_id: &str) {
     };
     let posting = Posting {
         account: charge.account.as_deref(),
-        movement: Movement::Charge,
-        source: charge_id,
-        amount: charge.amount,
         fee: money::processor_fee(charge.amount),
-        currency: &charge.currency,
+        application_fee: charge.account.as_ref().map_or(0, |_| fee_amount(&charge)),
         description: charge.description.as_deref(),
+        ..Posting::new(Movement::Charge, charge_id, charge.amount, &charge.currency)
     };
     let balance_transaction = balance_transaction::post(state, &posting);
+    if let Some(charge) = state.charges.get_mut(charge_id) {
+        charge.balance_transaction = Some(balance_transaction);
+    }
     let payment = state.ids.next("py_");
     let transfer = transfer_of(state, &charge, &payment);
     let application_fee = fee_of(state, &charge, &payment);
     if let Some(charge) = state.charges.get_mut(charge_id) {
-        charge.balance_transaction = Some(balance_transaction);
         charge.transfer = transfer;
         charge.application_fee = application_fee;
     }
@@ -346,15 +348,23 @@ fn transfer_of(state: &mut State, charge: &Charge, payment: &str) -> Option<Stri
         currency: &charge.currency,
         destination: charge.destination.as_deref()?,
         destination_payment: payment,
-        source_transaction: &charge.id,
+        application_fee: fee_amount(charge),
+        source_transaction: Some(&charge.id),
         transfer_group: charge.transfer_group.as_deref(),
+        description: None,
+        metadata: Metadata::new(),
+        origin: Origin::Charge,
     };
-    Some(transfer::make(state, &new))
+    Some(transfer::make(state, new))
+}
+
+fn fee_amount(charge: &Charge) -> i64 {
+    charge.application_fee_amount.unwrap_or(0).min(charge.amount)
 }
 
 /// Takes the fee from where the money went, or for a direct charge from where it is.
 fn fee_of(state: &mut State, charge: &Charge, payment: &str) -> Option<String> {
-    let amount = charge.application_fee_amount.unwrap_or(0).min(charge.amount);
+    let amount = fee_amount(charge);
     if amount == 0 {
         return None;
     }
@@ -369,6 +379,7 @@ fn fee_of(state: &mut State, charge: &Charge, payment: &str) -> Option<String> {
         currency: &charge.currency,
         charge: source,
         originating_transaction,
+        available_on: charge::available_on(state, &charge.id),
     };
     Some(application_fee::take(state, &new))
 }

@@ -1,5 +1,7 @@
 //! Refunds (<https://docs.stripe.com/api/refunds>), through the API or in the dashboard.
 
+mod outcome;
+mod refundable;
 mod share;
 
 use serde::{Deserialize, Serialize};
@@ -12,13 +14,16 @@ use crate::error::ApiError;
 use crate::event::{self, EventKind};
 use crate::form::Metadata;
 use crate::list;
-use crate::money;
 use crate::state::State;
 use crate::table::Record;
 
-pub(crate) use share::ShareOf;
+pub(crate) use outcome::{Outcome, StatusError, set_status};
+pub(crate) use share::{ShareOf, give_back_of_fee};
 
 const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
+
+/// Why a refund failed, if nobody says.
+const DEFAULT_FAILURE: &str = "expired_or_canceled_card";
 
 /// Money given back to a buyer.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,8 +39,11 @@ pub(crate) struct Refund {
     pub(crate) status: RefundStatus,
     reason: Option<String>,
     metadata: Metadata,
-    balance_transaction: String,
+    /// None: the money has not left yet, for lack of funds.
+    balance_transaction: Option<String>,
     failure_balance_transaction: Option<String>,
+    #[serde(default)]
+    failure_reason: Option<String>,
     transfer_reversal: Option<String>,
 }
 
@@ -45,6 +53,18 @@ pub(crate) enum RefundStatus {
     Pending,
     Succeeded,
     Failed,
+    /// Withdrawn while it was pending.
+    Canceled,
+}
+
+impl RefundStatus {
+    /// Whether the buyer has the money, or is to get it.
+    pub(crate) fn counts(self) -> bool {
+        match self {
+            Self::Pending | Self::Succeeded => true,
+            Self::Failed | Self::Canceled => false,
+        }
+    }
 }
 
 /// What is asked for.
@@ -97,10 +117,11 @@ impl Record for Refund {
         match self.status {
             RefundStatus::Pending => refund["pending_reason"] = "insufficient_funds".into(),
             RefundStatus::Failed => {
-                refund["failure_reason"] = "expired_or_canceled_card".into();
+                let reason = self.failure_reason.as_deref();
+                refund["failure_reason"] = reason.unwrap_or(DEFAULT_FAILURE).into();
                 refund["failure_balance_transaction"] = json!(self.failure_balance_transaction);
             }
-            RefundStatus::Succeeded => {}
+            RefundStatus::Succeeded | RefundStatus::Canceled => {}
         }
         refund
     }
@@ -120,48 +141,24 @@ pub(crate) fn create(state: &mut State, call: &Call) -> Result<Value, ApiError> 
         transfer: form.flag("reverse_transfer")?.into(),
         application_fee: form.flag("refund_application_fee")?.into(),
     };
-    let charge = charge_of(state, call)?;
+    let charge = refundable::charge_of(state, call)?;
     let refund = give(state, &charge, new)?;
     retrieve(state, call, &refund)
 }
 
-/// Refunds a charge and gives the id of the refund.
+/// Refunds a charge and gives the id of the refund. Shares of the transfer and of the application
+/// fee come back at once, even if the refund itself is pending for lack of funds.
 pub(crate) fn give(state: &mut State, charge_id: &str, new: NewRefund) -> Result<String, ApiError> {
     let charge = state
         .charges
         .get(charge_id)
         .ok_or_else(|| ApiError::no_such(Charge::NOUN, charge_id, "charge"))?;
-    let amount = refundable_amount(charge, &new)?;
+    let amount = refundable::amount(state, charge, &new)?;
     let (account, currency) = (charge.account.clone(), charge.currency.clone());
     let payment_intent = charge.payment_intent.clone();
 
     let id = state.ids.next("re_");
-    let posting = Posting {
-        account: account.as_deref(),
-        movement: Movement::Refund,
-        source: &id,
-        amount: -amount,
-        fee: 0,
-        currency: &currency,
-        description: None,
-    };
-    let balance_transaction = balance_transaction::post(state, &posting);
-    if let Some(charge) = state.charges.get_mut(charge_id) {
-        charge.amount_refunded += amount;
-        charge.refunds.push(id.clone());
-    }
-    let transfer_reversal = match new.transfer {
-        ShareOf::GivenBack => share::take_back_of_transfer(state, charge_id, &id, amount),
-        ShareOf::Kept => None,
-    };
-    if new.application_fee == ShareOf::GivenBack {
-        share::give_back_of_fee(state, charge_id, amount);
-    }
-    let status = if state.luck.of_refund_is_pending() {
-        RefundStatus::Pending
-    } else {
-        RefundStatus::Succeeded
-    };
+    let pending = state.luck.of_refund_is_pending();
     state.refunds.insert(Refund {
         id: id.clone(),
         created: state.now(),
@@ -170,74 +167,62 @@ pub(crate) fn give(state: &mut State, charge_id: &str, new: NewRefund) -> Result
         payment_intent,
         amount,
         currency,
-        status,
+        status: if pending { RefundStatus::Pending } else { RefundStatus::Succeeded },
         reason: new.reason,
         metadata: new.metadata,
-        balance_transaction,
+        balance_transaction: None,
         failure_balance_transaction: None,
-        transfer_reversal,
+        failure_reason: None,
+        transfer_reversal: None,
     });
+    if !pending {
+        pay_out(state, &id);
+    }
+    if let Some(charge) = state.charges.get_mut(charge_id) {
+        charge.amount_refunded += amount;
+        charge.refunds.push(id.clone());
+    }
+    if new.transfer == ShareOf::GivenBack {
+        let reversal = share::take_back_of_transfer(state, charge_id, &id, amount);
+        if let Some(refund) = state.refunds.get_mut(&id) {
+            refund.transfer_reversal = reversal;
+        }
+    }
+    if new.application_fee == ShareOf::GivenBack {
+        share::give_back_of_fee(state, charge_id, amount);
+    }
     announce(state, &id, EventKind::RefundCreated);
     charge::announce(state, charge_id, EventKind::ChargeRefunded);
     Ok(id)
 }
 
-/// What the control interface makes of a refund: what the bank says later.
-pub(crate) fn set_status(
-    state: &mut State,
-    id: &str,
-    status: RefundStatus,
-) -> Result<(), StatusError> {
-    let refund = state.refunds.get_mut(id).ok_or(StatusError::NoSuchRefund)?;
-    if refund.status == RefundStatus::Failed && status != RefundStatus::Failed {
-        return Err(StatusError::Failed);
+impl Refund {
+    /// Whether the money has left the balance.
+    pub(crate) fn has_left(&self) -> bool {
+        self.balance_transaction.is_some()
     }
-    if refund.status == status {
-        return Ok(());
-    }
-    refund.status = status;
-    let (charge, amount) = (refund.charge.clone(), refund.amount);
-    if status != RefundStatus::Failed {
-        announce(state, id, EventKind::RefundUpdated);
-        return Ok(());
-    }
+}
+
+/// Takes the money of a refund out of the balance, if it has not left yet.
+fn pay_out(state: &mut State, id: &str) {
+    let Some(refund) = state.refunds.get(id).filter(|one| one.balance_transaction.is_none()) else {
+        return;
+    };
     let (account, currency) = (refund.account.clone(), refund.currency.clone());
     let posting = Posting {
         account: account.as_deref(),
-        movement: Movement::RefundFailure,
-        source: id,
-        amount,
-        fee: 0,
-        currency: &currency,
-        description: None,
+        ..Posting::new(Movement::Refund, id, -refund.amount, &currency)
     };
-    let returned = balance_transaction::post(state, &posting);
+    let balance_transaction = balance_transaction::post(state, &posting);
     if let Some(refund) = state.refunds.get_mut(id) {
-        refund.failure_balance_transaction = Some(returned);
+        refund.balance_transaction = Some(balance_transaction);
     }
-    // The money is the platform's again. What was taken back of the transfer and given back of the
-    // fee stays where it is: Stripe's documentation tells of no undoing of these.
-    if let Some(charge) = state.charges.get_mut(&charge) {
-        charge.amount_refunded -= amount;
-    }
-    announce(state, id, EventKind::RefundUpdated);
-    announce(state, id, EventKind::RefundFailed);
-    charge::announce(state, &charge, EventKind::ChargeUpdated);
-    Ok(())
-}
-
-/// Why a refund cannot take a status.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum StatusError {
-    NoSuchRefund,
-    /// A failed refund stays failed.
-    Failed,
 }
 
 pub(crate) fn retrieve(state: &State, call: &Call, id: &str) -> Result<Value, ApiError> {
-    let refund = state.refunds.find(id, call.account());
+    let refund = state.refunds.find(id, call.account()).map(|refund| refund.render(state));
     refund
-        .map(|refund| refund.render(state))
+        .or_else(|| Some(state.payment_refunds.find(id, call.account())?.render(state)))
         .ok_or_else(|| ApiError::no_such(Refund::NOUN, id, "refund"))
 }
 
@@ -246,7 +231,7 @@ pub(crate) fn update(state: &mut State, call: &Call, id: &str) -> Result<Value, 
     if let Some(refund) = state.refunds.get_mut(id) {
         call.form.merge_metadata("metadata", &mut refund.metadata)?;
     }
-    announce(state, id, EventKind::RefundUpdated);
+    announce_update(state, id);
     retrieve(state, call, id)
 }
 
@@ -274,70 +259,16 @@ pub(crate) fn list_of_charge(state: &State, call: &Call, id: &str) -> Result<Val
     list::respond_among(state, call, &state.refunds, &charge.refunds, |_| true)
 }
 
+/// Stripe tells of an update twice: as of a refund, and as of something of a charge.
+fn announce_update(state: &mut State, id: &str) {
+    announce(state, id, EventKind::RefundUpdated);
+    announce(state, id, EventKind::ChargeRefundUpdated);
+}
+
 fn announce(state: &mut State, id: &str, kind: EventKind) {
     let Some(refund) = state.refunds.get(id) else {
         return;
     };
     let (object, account) = (refund.render(state), refund.account.clone());
     event::emit(state, kind, account.as_deref(), &object);
-}
-
-/// The charge that is named, or the successful one of the payment intent that is named.
-fn charge_of(state: &State, call: &Call) -> Result<String, ApiError> {
-    if let Some(id) = call.form.text("charge") {
-        let charge = state.charges.find(id, call.account());
-        return charge
-            .map(|charge| charge.id.clone())
-            .ok_or_else(|| ApiError::no_such(Charge::NOUN, id, "charge"));
-    }
-    let Some(id) = call.form.text("payment_intent") else {
-        let message = "One of the following params should be provided for this request: \
-                       payment_intent or charge.";
-        return Err(ApiError::missing("charge").with_message(message));
-    };
-    let intent = state
-        .payment_intents
-        .find(id, call.account())
-        .ok_or_else(|| ApiError::no_such("payment_intent", id, "payment_intent"))?;
-    let latest = intent.charges.last().and_then(|charge| state.charges.get(charge));
-    latest.filter(|charge| charge.succeeded()).map(|charge| charge.id.clone()).ok_or_else(|| {
-        let message =
-            format!("This PaymentIntent ({id}) does not have a successful charge to refund.");
-        ApiError::refused(message).with_param("payment_intent")
-    })
-}
-
-/// How much is refunded, if that can be done.
-fn refundable_amount(charge: &Charge, new: &NewRefund) -> Result<i64, ApiError> {
-    let id = &charge.id;
-    if !charge.succeeded() {
-        return Err(ApiError::refused(format!("Charge {id} failed; there is nothing to refund.")));
-    }
-    if new.transfer == ShareOf::GivenBack && charge.transfer.is_none() {
-        let message = format!("Charge {id} has no transfer, so none can be reversed.");
-        return Err(ApiError::refused(message).with_param("reverse_transfer"));
-    }
-    if new.application_fee == ShareOf::GivenBack && charge.application_fee.is_none() {
-        let message = format!("Charge {id} has no application fee, so none can be refunded.");
-        return Err(ApiError::refused(message).with_param("refund_application_fee"));
-    }
-    let left = charge.amount - charge.amount_refunded;
-    if left == 0 {
-        let message = format!("Charge {id} has already been refunded.");
-        return Err(ApiError::refused(message).with_code("charge_already_refunded"));
-    }
-    let amount = new.amount.unwrap_or(left);
-    money::check_last_digit(amount, &charge.currency, "amount")?;
-    if amount > left {
-        let limit =
-            if amount > charge.amount { "charge amount" } else { "unrefunded amount on charge" };
-        let most = if amount > charge.amount { charge.amount } else { left };
-        let message = format!(
-            "Refund amount ({}) is greater than {limit} ({})",
-            money::display(amount, &charge.currency),
-            money::display(most, &charge.currency)
-        );
-        return Err(ApiError::refused(message).with_param("amount"));
-    }
-    Ok(amount)
 }

@@ -7,9 +7,9 @@ use crate::api::Call;
 use crate::error::ApiError;
 use crate::state::State;
 use crate::{
-    account, account_link, application_fee, balance_transaction, charge, checkout_session,
-    customer, event, invoice, invoice_payment, payment_intent, portal_session, price, product,
-    refund, subscription, transfer, webhook_endpoint,
+    account, account_link, application_fee, balance, balance_transaction, charge, checkout_session,
+    customer, dispute, early_fraud_warning, event, invoice, invoice_payment, payment_intent,
+    payout, portal_session, price, product, refund, subscription, transfer, webhook_endpoint,
 };
 
 /// Does what a request asks for.
@@ -37,6 +37,7 @@ fn get(state: &State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiErr
         ["application_fees"] => application_fee::list(state, call),
         ["application_fees", id] => application_fee::retrieve(state, id),
         ["application_fees", id, "refunds"] => application_fee::list_refunds(state, call, id),
+        ["balance"] => balance::retrieve(state, call),
         ["balance_transactions"] => balance_transaction::list(state, call),
         ["balance_transactions", id] => balance_transaction::retrieve(state, call, id),
         ["charges"] => charge::list(state, call),
@@ -46,6 +47,8 @@ fn get(state: &State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiErr
         ["checkout", "sessions", id] => checkout_session::retrieve(state, call, id),
         ["customers"] => customer::list(state, call),
         ["customers", id] => customer::retrieve(state, call, id),
+        ["disputes"] => dispute::list(state, call),
+        ["disputes", id] => dispute::retrieve(state, call, id),
         ["invoice_payments"] => invoice_payment::list(state, call),
         ["invoices"] => invoice::list(state, call),
         ["invoices", id] => invoice::retrieve(state, call, id),
@@ -60,11 +63,18 @@ fn get(state: &State, call: &Call, path: &[&str]) -> Option<Result<Value, ApiErr
         ["events", id] => event::retrieve(state, call, id),
         ["payment_intents"] => payment_intent::list(state, call),
         ["payment_intents", id] => payment_intent::retrieve(state, call, id),
+        ["payouts"] => payout::list(state, call),
+        ["payouts", id] => payout::retrieve(state, call, id),
+        ["radar", "early_fraud_warnings"] => early_fraud_warning::list(state, call),
+        ["radar", "early_fraud_warnings", id] => early_fraud_warning::retrieve(state, call, id),
         ["refunds"] => refund::list(state, call),
         ["refunds", id] => refund::retrieve(state, call, id),
         ["transfers"] => transfer::list(state, call),
         ["transfers", id] => transfer::retrieve(state, id),
         ["transfers", id, "reversals"] => transfer::list_reversals(state, call, id),
+        ["transfers", id, "reversals", reversal] => {
+            transfer::retrieve_reversal(state, id, reversal)
+        }
         ["webhook_endpoints"] => webhook_endpoint::list(state, call),
         ["webhook_endpoints", id] => webhook_endpoint::retrieve(state, id),
         _ => return None,
@@ -85,6 +95,8 @@ fn post(state: &mut State, call: &Call, path: &[&str]) -> Option<Result<Value, A
         ["billing_portal", "sessions"] => portal_session::create(state, call),
         ["customers"] => customer::create(state, call),
         ["customers", id] => customer::update(state, call, id),
+        ["disputes", id] => dispute::update(state, call, id),
+        ["disputes", id, "close"] => dispute::close(state, call, id),
         ["invoices", id, "mark_uncollectible"] => invoice::mark_uncollectible(state, call, id),
         ["invoices", id, "pay"] => invoice::pay(state, call, id),
         ["invoices", id, "void"] => invoice::void(state, call, id),
@@ -97,6 +109,8 @@ fn post(state: &mut State, call: &Call, path: &[&str]) -> Option<Result<Value, A
         ["payment_intents", id] => payment_intent::update(state, call, id),
         ["refunds"] => refund::create(state, call),
         ["refunds", id] => refund::update(state, call, id),
+        ["transfers"] => transfer::create(state, call),
+        ["transfers", id] => transfer::update(state, call, id),
         ["transfers", id, "reversals"] => transfer::reverse(state, call, id),
         ["webhook_endpoints"] => webhook_endpoint::create(state, call),
         _ => return None,

@@ -14,6 +14,9 @@ use crate::charge::Charge;
 use crate::checkout_session::{self, CheckoutSession};
 use crate::clock::Clock;
 use crate::customer::Customer;
+use crate::destination_payment::{DestinationPayment, PaymentRefund};
+use crate::dispute::Dispute;
+use crate::early_fraud_warning::EarlyFraudWarning;
 use crate::event::{self, Event};
 use crate::faults::Luck;
 use crate::id::IdSource;
@@ -21,6 +24,7 @@ use crate::idempotency::IdempotencyKeys;
 use crate::invoice::Invoice;
 use crate::payment;
 use crate::payment_intent::PaymentIntent;
+use crate::payout::Payout;
 use crate::portal_session::PortalSession;
 use crate::price::Price;
 use crate::product::Product;
@@ -60,6 +64,16 @@ pub(crate) struct State {
     pub(crate) subscriptions: Table<Subscription>,
     #[serde(default)]
     pub(crate) invoices: Table<Invoice>,
+    #[serde(default)]
+    pub(crate) destination_payments: Table<DestinationPayment>,
+    #[serde(default)]
+    pub(crate) payment_refunds: Table<PaymentRefund>,
+    #[serde(default)]
+    pub(crate) disputes: Table<Dispute>,
+    #[serde(default)]
+    pub(crate) early_fraud_warnings: Table<EarlyFraudWarning>,
+    #[serde(default)]
+    pub(crate) payouts: Table<Payout>,
     #[serde(default)]
     pub(crate) portal_sessions: BTreeMap<String, PortalSession>,
     pub(crate) idempotency_keys: IdempotencyKeys,
@@ -128,6 +142,11 @@ impl State {
             prices: Table::default(),
             subscriptions: Table::default(),
             invoices: Table::default(),
+            destination_payments: Table::default(),
+            payment_refunds: Table::default(),
+            disputes: Table::default(),
+            early_fraud_warnings: Table::default(),
+            payouts: Table::default(),
             portal_sessions: BTreeMap::new(),
             idempotency_keys: IdempotencyKeys::default(),
             deliveries: BTreeMap::new(),
@@ -219,13 +238,18 @@ impl State {
             "ch" => self.rendered(&self.charges, id),
             "cs" => self.rendered(&self.checkout_sessions, id),
             "cus" => self.rendered(&self.customers, id),
+            "du" => self.rendered(&self.disputes, id),
             "evt" => self.rendered(&self.events, id),
             "fee" => self.rendered(&self.application_fees, id),
             "fr" => self.rendered(&self.fee_refunds, id),
             "in" => self.rendered(&self.invoices, id),
+            "issfr" => self.rendered(&self.early_fraud_warnings, id),
             "pi" => self.rendered(&self.payment_intents, id),
+            "po" => self.rendered(&self.payouts, id),
             "price" => self.rendered(&self.prices, id),
             "prod" => self.rendered(&self.products, id),
+            "py" => self.rendered(&self.destination_payments, id),
+            "pyr" => self.rendered(&self.payment_refunds, id),
             "re" => self.rendered(&self.refunds, id),
             "sub" => self.rendered(&self.subscriptions, id),
             "tr" => self.rendered(&self.transfers, id),

@@ -79,6 +79,11 @@ impl<T: Record> Table<T> {
         self.rows.iter()
     }
 
+    /// In order of creation. Ids and times of creation must stay as they are.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.rows.iter_mut()
+    }
+
     /// How many rows were created before this instant.
     pub(crate) fn created_before(&self, instant: i64) -> usize {
         self.rows.partition_point(|row| row.created() < instant)

@@ -124,6 +124,104 @@ def connect_an_account(client, control):
     check(link.url.startswith(control.address), f"the onboarding link is {link.url}")
     control(f"accounts/{account.id}", complete=True)
     same(client.v1.accounts.retrieve(account.id).charges_enabled, True, "charges_enabled")
+    return account
+
+
+def sell(client, control, webhooks, account):
+    """A sale of 10.00 EUR, of which the platform keeps 1.00; gives the payment intent."""
+    session = client.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": "eur",
+                        "unit_amount": 1000,
+                        "product_data": {"name": "Ticket"},
+                    },
+                }
+            ],
+            "payment_intent_data": {
+                "application_fee_amount": 100,
+                "transfer_data": {"destination": account.id},
+            },
+            "success_url": "https://shop.test/ok",
+            "cancel_url": "https://shop.test/no",
+        }
+    )
+    paid = control(f"checkout/sessions/{session.id}/pay", outcome="paid")
+    same(webhooks.until("checkout.session.completed").data.object.id, session.id, "the session")
+    return client.v1.payment_intents.retrieve(
+        paid["payment_intent"],
+        {"expand": ["latest_charge.transfer", "latest_charge.application_fee"]},
+    )
+
+
+def take_money_back(client, control, webhooks, account):
+    intent = sell(client, control, webhooks, account)
+    transfer = intent.latest_charge.transfer
+    same(transfer.amount_reversed, 0, "amount_reversed of a new transfer")
+    control(f"charges/{intent.id}/dispute", reason="product_not_received")
+    disputed = webhooks.until("charge.dispute.created").data.object
+    webhooks.until("charge.dispute.funds_withdrawn")
+    dispute = client.v1.disputes.list({"payment_intent": intent.id}).data[0]
+    same((dispute.id, dispute.status), (disputed.id, "needs_response"), "the dispute listed")
+    same(dispute.balance_transactions[0].net, -2500, "what the dispute takes")
+    try:
+        client.v1.refunds.create({"payment_intent": intent.id})
+    except stripe.InvalidRequestError as error:
+        same((error.http_status, error.code), (400, "charge_disputed"), "the refusal of a refund")
+    else:
+        raise SystemExit("a disputed charge was refunded")
+
+    reversal = client.v1.transfers.reversals.create(
+        transfer.id,
+        {"amount": 500, "refund_application_fee": True, "metadata": {"dispute": dispute.id}},
+        {"idempotency_key": "reverse:1"},
+    )
+    listed = client.v1.transfers.reversals.list(transfer.id)
+    same([one.id for one in listed.data], [reversal.id], "the reversals of the transfer")
+    fee = client.v1.application_fees.retrieve(intent.latest_charge.application_fee.id)
+    same(fee.amount_refunded, 50, "amount_refunded of the fee")
+    control(f"disputes/{dispute.id}/close", status="won")
+    won = webhooks.until("charge.dispute.closed").data.object
+    same((won.status, len(won.balance_transactions)), ("won", 2), "the end of the dispute")
+    again = client.v1.transfers.create(
+        {"amount": 450, "currency": "eur", "destination": account.id}
+    )
+    transfers = client.v1.transfers.list({"destination": account.id})
+    same([one.id for one in transfers.data], [again.id, transfer.id], "the transfers")
+
+
+def pay_out(client, control, account):
+    as_account = {"stripe_account": account.id}
+    made = control("payouts", account=account.id, currency="eur")
+    control(f"payouts/{made['id']}", status="paid")
+    payouts = client.v1.payouts.list({}, as_account)
+    same([(one.id, one.status) for one in payouts.data], [(made["id"], "paid")], "the payouts")
+    paid = client.v1.balance_transactions.list(
+        {"payout": made["id"], "expand": ["data.source"]}, as_account
+    )
+    nets = {one.type: one.net for one in paid.auto_paging_iter() if one.type != "payment"}
+    same(nets["payout"], -made["amount"], "the balance transaction of the payout")
+    same(nets["payment_refund"], -500, "what the reversal took")
+    balance = client.v1.balance.retrieve({}, as_account)
+    same(balance.available[0].amount + balance.pending[0].amount, 0, "what is left")
+    told = client.v1.events.list({"types": ["payout.created", "payout.paid"]}, as_account)
+    same([event.type for event in told.data], ["payout.paid", "payout.created"], "the events")
+    told = client.v1.events.list({"type": "charge.dispute.*", "limit": 2})
+    kinds = [event.type for event in told.auto_paging_iter()]
+    same(
+        kinds,
+        [
+            "charge.dispute.closed",
+            "charge.dispute.funds_reinstated",
+            "charge.dispute.funds_withdrawn",
+            "charge.dispute.created",
+        ],
+        "the events of the dispute",
+    )
 
 
 def make_plans(client):
@@ -252,7 +350,9 @@ def main():
     )
     control = Control(address)
     webhooks = Webhooks(client)
-    connect_an_account(client, control)
+    account = connect_an_account(client, control)
+    take_money_back(client, control, webhooks, account)
+    pay_out(client, control, account)
     price = make_plans(client)
     customer, subscription = subscribe(client, control, webhooks, price)
     renew(client, control, webhooks, customer, subscription)

@@ -244,9 +244,47 @@ async fn an_address_that_is_taken_is_named() {
 async fn an_old_schema_is_not_worked_on() {
     let directory = tempfile::tempdir().unwrap();
     let environment = settings(directory.path());
-    for command in ["api", "worker", "check", "replay"] {
+    for command in ["api", "worker", "check", "replay", "recompute-earnings"] {
         refuses_naming(&environment, &[command], &["sluice migrate up"]).await;
     }
+}
+
+/// Earnings that are not what the ledger comes to are told, and mended only when that is asked for.
+#[tokio::test]
+async fn earnings_that_differ_are_told_and_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = migrated(directory.path());
+    let recompute = |arguments: &[&str]| {
+        let arguments = [&["recompute-earnings"], arguments].concat();
+        let done = run(&environment, &arguments);
+        (done.status.success(), said(&done))
+    };
+    let (clean, said) = recompute(&[]);
+    assert!(clean && said.contains("the earnings of 0 handles"), "{said}");
+    let address = environment.iter().find(|(name, _)| *name == "DATABASE_URL").unwrap().1.clone();
+    let database = Database::open(&address, PoolSize(2)).await.unwrap();
+    let handle = Uuid::now_v7();
+    let sql = format!(
+        "INSERT INTO earnings (handle_id, page_id, campaign, currency, day, gross, platform_fee, \
+         processor_fee, refunded, net, available) \
+         VALUES (x'{}', x'{}', '', 'USD', 20000, 7, 0, 0, 0, 7, 0)",
+        handle.simple(),
+        Uuid::now_v7().simple()
+    );
+    database.write().execute_unprepared(&sql).await.unwrap();
+    let (clean, said) = recompute(&[]);
+    let told = "earned 7 gross and 7 net in USD by the rollup, 0 and 0 by the ledger";
+    assert!(!clean && said.contains(told) && said.contains("1 differences"), "{said}");
+    let (clean, said) = recompute(&["--repair", "--reason", "made up"]);
+    assert!(clean && said.contains("1 differences repaired"), "{said}");
+    let noted = audit_log::list(database.read(), handle, Uuid::max(), 10).await.unwrap();
+    let [noted] = &noted[..] else { panic!("{noted:?}") };
+    assert_eq!(
+        (noted.action.as_str(), noted.reason.as_deref()),
+        ("earnings.rewrite", Some("made up"))
+    );
+    let (clean, said) = recompute(&[]);
+    assert!(clean, "{said}");
 }
 
 #[tokio::test]

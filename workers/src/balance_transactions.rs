@@ -79,6 +79,7 @@ pub(crate) fn letter(transaction: &BalanceTransaction) -> Option<Letter> {
     let currency = Currency::parse(&transaction.currency.to_string()).ok()?;
     let fee = facts::BalanceTransaction {
         id: transaction.id.to_string(),
+        amount: transaction.amount,
         fee: transaction.fee,
         currency,
         available_on: Timestamp::from_secs(transaction.available_on),

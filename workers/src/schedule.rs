@@ -1,4 +1,8 @@
-//! Schedules: the sweeper, the heartbeat, retention, and reading Stripe's balance transactions.
+//! Schedules: the sweeper, the heartbeat, retention, reading Stripe's balance transactions, and the nightly
+//! comparison of the earnings.
+//!
+//! What is due at a time of day is asked for often, and knows from the database whether it was done. A cron
+//! in memory would forget the tick that nobody was up for, and tick in every process.
 
 use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
 
@@ -13,6 +17,8 @@ use crate::{Identity, Pace, Performers, balance_transactions, wakeups::Bells};
 const SWEEP: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(10);
 const RETENTION: Duration = Duration::from_secs(3_600);
+/// How often it is asked whether the night's comparison is over.
+const EARNINGS: Duration = Duration::from_secs(600);
 
 pub fn start(
     tasks: &mut JoinSet<()>,
@@ -25,6 +31,7 @@ pub fn start(
 ) {
     let (sweeping, beating, retaining, listing) =
         (engine.clone(), engine.clone(), engine.clone(), engine.clone());
+    let comparing = engine.clone();
     let (stripe, bells) = (performers.stripe.clone(), bells.clone());
     tasks.spawn(every("sweep", SWEEP, stop.clone(), move || {
         let engine = sweeping.clone();
@@ -40,6 +47,16 @@ pub fn start(
         async move {
             let deleted = engine.retain().await?;
             tracing::info!(?deleted, "what was old enough is deleted");
+            Ok(())
+        }
+    }));
+    tasks.spawn(every("earnings", EARNINGS, stop.clone(), move || {
+        let engine = comparing.clone();
+        async move {
+            let handles = engine.compare_earnings_nightly().await?;
+            if handles > 0 {
+                tracing::info!(handles, "earnings are compared with the ledger");
+            }
             Ok(())
         }
     }));

@@ -7,29 +7,43 @@
 //! - paid wins: a session that expired, failed or was called off and then turns out to be paid is settled;
 //! - a lost webhook costs only time: whatever is waited for, an answer or a timer is on its way;
 //! - when the seller's account can no longer be paid, the payment page closes, unless the buyer was faster;
-//! - of two paid purchases of the same page by the same visitor, one is granted and the other given back.
+//! - of two paid purchases of the same page by the same visitor, one is granted and the other given back;
+//! - never more is given back than was paid: the run is the only judge of what is refundable;
+//! - each refund, dispute and reversal at Stripe is posted once, whoever made it, and whatever told of it: an
+//!   answer, a webhook, or the timer, all of which lead to reading the charge;
+//! - access ends with the last cent, with a lost dispute, or when it is taken away, rests while a dispute is
+//!   open, and comes back when the reason is gone.
 //!
 //! A webhook of Stripe's is believed as it is (it is signed) where it leads forward. Where it contradicts
 //! what is known (paid, after expired), the session is retrieved, and that answer decides.
 //!
-//! This file says which event leads where; `steps` says with which effects and records.
+//! This file says which event leads where until there is a payment, and `paid` from then on; `steps` says with
+//! which effects and records, `returns` what is remembered of what came back, and `fold` what a reading of it
+//! leads to.
 //!
-//! Diagram: `workflows/diagrams/checkout.mmd`, explored from this file.
+//! Diagrams: `workflows/diagrams/checkout.mmd` until there is a payment and `checkout_paid.mmd` from then on,
+//! explored from these files.
 
+mod fold;
+mod paid;
+mod preview;
+pub mod returns;
 mod steps;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::{Answer, Effect, Failure},
-    id::{CheckoutId, VisitorId},
+    id::{CheckoutId, RefundId, VisitorId},
     ledger::Sale,
-    money::Money,
     record::Record,
-    stripe::{BalanceTransaction, Outcome, Payment, Refund, RefundStatus, Session},
+    refund::Wish,
+    stripe::{BalanceTransaction, Charge, Outcome, Payment, Refund, Session},
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Workflow},
 };
+pub use preview::{Preview, preview};
+use returns::Returns;
 use steps::*;
 
 /// What a purchase remembers.
@@ -50,15 +64,41 @@ pub enum State {
         why: Why,
     },
     /// Paid, posted, granted. `payment` is absent where nothing had to be paid.
-    Settled { order: Order, payment: Option<Payment> },
+    Settled {
+        order: Order,
+        payment: Option<Payment>,
+        #[serde(default, skip_serializing_if = "Returns::is_nothing")]
+        returns: Returns,
+    },
+    /// A part went back.
+    PartlyRefunded { order: Order, payment: Payment, returns: Returns },
+    /// The buyer's bank disputes the payment, and has not decided yet.
+    Disputed { order: Order, payment: Payment, returns: Returns },
+    /// The buyer's bank has taken the payment back.
+    ChargedBack { order: Order, payment: Payment, returns: Returns },
     /// Closed, and then reported as paid or on its way: the session itself is read, and decides.
     Confirming { order: Order, session: String },
-    /// Paid, but the visitor had access already: the money goes back, by a refund as soon as it is known.
-    RefundingDuplicate { order: Order, payment: Payment, refund: Option<String> },
+    /// Paid, but the visitor had access already: the money goes back.
+    RefundingDuplicate {
+        order: Order,
+        payment: Payment,
+        #[serde(default = "Returns::without_access")]
+        returns: Returns,
+    },
     /// The money went back.
-    Refunded { order: Order, payment: Payment },
+    Refunded {
+        order: Order,
+        payment: Payment,
+        #[serde(default = "Returns::without_access")]
+        returns: Returns,
+    },
     /// Paid, posted, not granted: a person decides.
-    Quarantined { order: Order, payment: Payment },
+    Quarantined {
+        order: Order,
+        payment: Payment,
+        #[serde(default = "Returns::without_access")]
+        returns: Returns,
+    },
     /// Closed without a payment.
     Expired { order: Order },
     /// The session could not be made, or the delayed payment failed.
@@ -121,8 +161,28 @@ pub enum Event {
     GrantLost { holder: CheckoutId },
     /// Stripe accepted or reported a refund.
     RefundReported(Refund),
-    /// Stripe will not refund.
+    /// Stripe will not refund. Only what versions before there were refund runs asked for comes to this.
     RefundFailed(Failure),
+    /// Something about a dispute, the transfer or the fee changed: a webhook, or a refund run says so.
+    ReturnsChanged,
+    /// A refund wants money to be set aside.
+    ReserveRefund(Box<Wish>),
+    /// A refund was given up.
+    ReleaseRefund { refund: RefundId },
+    /// All that has come back of the payment, as it is.
+    ChargeRetrieved { reading: u32, charge: Box<Charge> },
+    /// It cannot be read.
+    ChargeUnreadable { reading: u32, failure: Failure },
+    /// The creator's part of a disputed payment was taken back.
+    TransferReversed { dispute: String },
+    /// It cannot be.
+    ReversalRefused { dispute: String, failure: Failure },
+    /// The creator has again what was taken for nothing, minor units.
+    TransferredAgain { cause: String, transfer: String, amount: i64 },
+    /// The creator cannot have it.
+    TransferRefused { cause: String, amount: i64, failure: Failure },
+    /// A card network warns of fraud.
+    FraudWarning { warning: String },
     /// The payment's balance transaction became known.
     ProcessorFee(BalanceTransaction),
     /// The seller's account can no longer be paid.
@@ -155,7 +215,7 @@ pub struct Checkout;
 
 impl Workflow for Checkout {
     const NAME: &'static str = "checkout";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;
@@ -187,6 +247,18 @@ impl Workflow for Checkout {
             (S::CreatingSession { order, .. }, E::SellerLost) => {
                 Ok(cancelled(order, Why::SellerLost))
             }
+
+            // Read because something contradicted what was known, or came late: so the payment is read, too.
+            (
+                S::AwaitingPayment { order, .. }
+                | S::AwaitingFunds { order, .. }
+                | S::Expiring { order, .. }
+                | S::Confirming { order, .. }
+                | S::Expired { order }
+                | S::Failed { order, .. }
+                | S::Cancelled { order, .. },
+                E::SessionRetrieved(Session { outcome: Outcome::Paid(payment), .. }),
+            ) => Ok(paid::and_look(settle(order, payment), at)),
 
             (
                 S::AwaitingPayment { order, .. },
@@ -230,63 +302,34 @@ impl Workflow for Checkout {
             (S::Confirming { session, .. }, E::TimerFired) => {
                 Ok(retrieve(state, session, at.plus(LOOK_AGAIN)))
             }
-            (
-                S::Expired { order } | S::Failed { order, .. } | S::Cancelled { order, .. },
-                E::SessionRetrieved(Session { outcome: Outcome::Paid(payment), .. }),
-            ) => Ok(settle(order, payment)),
             // Stripe made the session while the purchase was called off: close it.
             (S::Cancelled { order, why }, E::SessionCreated { session, .. }) => {
                 let known = Record::StripeObject(session.clone());
                 Ok(expire(order, session.clone(), why, at).record(known))
             }
 
+            // Money came back of what is not known to be paid.
             (
-                S::Settled { order, payment: Some(known) }
-                | S::RefundingDuplicate { order, payment: known, .. }
-                | S::Refunded { order, payment: known }
-                | S::Quarantined { order, payment: known },
-                E::SessionReported(Session { outcome: Outcome::Paid(paid), .. })
-                | E::SessionRetrieved(Session { outcome: Outcome::Paid(paid), .. }),
-            ) => paid_again(state, &order, &known, paid, at),
-            (S::Settled { order, payment: Some(payment) }, E::GrantLost { .. }) => {
-                Ok(refund_duplicate(order, payment))
-            }
+                S::AwaitingPayment { session, .. }
+                | S::AwaitingFunds { session, .. }
+                | S::Expiring { session, .. }
+                | S::Confirming { session, .. },
+                E::RefundReported(_) | E::ReturnsChanged,
+            ) => Ok(retrieve_early(state, session, at)),
             (
-                S::RefundingDuplicate { payment, .. } | S::Quarantined { payment, .. },
-                E::RefundReported(refund),
-            ) if refund.payment_intent != payment.intent || refund.amount != payment.amount => {
-                Err(Refused::because("this gives back a part, or another payment"))
-            }
-            (
-                S::RefundingDuplicate { order, payment, .. } | S::Quarantined { order, payment },
-                E::RefundReported(Refund { id, status: RefundStatus::Succeeded, .. }),
-            ) => Ok(refunded(order, payment, id, at)),
-            (
-                S::RefundingDuplicate { order, payment, refund: None },
-                E::RefundReported(Refund { id, status: RefundStatus::Pending, .. }),
-            ) => Ok(refund_pending(order, payment, id, at)),
-            (
-                S::RefundingDuplicate { order, payment, .. },
-                E::RefundReported(Refund {
-                    status: RefundStatus::Failed | RefundStatus::Canceled,
-                    ..
-                }),
-            ) => Ok(not_refunded(order, payment, "the refund failed at Stripe")),
-            (S::RefundingDuplicate { order, payment, .. }, E::RefundFailed(failure)) => {
-                Ok(not_refunded(order, payment, &failure.message))
-            }
-            (S::RefundingDuplicate { refund: Some(refund), .. }, E::TimerFired) => {
-                Ok(retrieve_refund(state, refund, at))
-            }
+                S::CreatingSession { .. }
+                | S::AwaitingPayment { .. }
+                | S::AwaitingFunds { .. }
+                | S::Expiring { .. }
+                | S::Confirming { .. }
+                | S::Expired { .. }
+                | S::Failed { .. }
+                | S::Cancelled { .. }
+                | S::Settled { payment: None, .. },
+                E::ReserveRefund(wish),
+            ) => Ok(not_paid(state, wish, at)),
 
             // The fee may become known before the payment does: a posting stands in any order.
-            (
-                S::Settled { order, payment: Some(Payment { amount, currency, .. }) }
-                | S::RefundingDuplicate { order, payment: Payment { amount, currency, .. }, .. }
-                | S::Refunded { order, payment: Payment { amount, currency, .. } }
-                | S::Quarantined { order, payment: Payment { amount, currency, .. } },
-                E::ProcessorFee(fee),
-            ) => Ok(processor_fee(state, &order, fee, Money::new(amount, currency), at)),
             (
                 S::CreatingSession { order, .. }
                 | S::AwaitingPayment { order, .. }
@@ -298,9 +341,23 @@ impl Workflow for Checkout {
                 | S::Cancelled { order, .. },
                 E::ProcessorFee(fee),
             ) => {
-                let agreed = Money::new(order.sale.amount, order.sale.currency);
-                Ok(processor_fee(state, &order, fee, agreed, at))
+                let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
+                Ok(early_fee(stay, &order, fee))
             }
+
+            (
+                S::Settled { payment: Some(_), .. }
+                | S::PartlyRefunded { .. }
+                | S::Refunded { .. }
+                | S::Disputed { .. }
+                | S::ChargedBack { .. }
+                | S::RefundingDuplicate { .. }
+                | S::Quarantined { .. },
+                _,
+            ) => match paid::paid_of(state) {
+                Some(paid) => paid::step(state, paid, event, at),
+                None => Err(Refused::unplaced(state, event)),
+            },
 
             (
                 S::CreatingSession { .. }
@@ -308,10 +365,7 @@ impl Workflow for Checkout {
                 | S::AwaitingFunds { .. }
                 | S::Expiring { .. }
                 | S::Confirming { .. }
-                | S::Settled { .. }
-                | S::RefundingDuplicate { .. }
-                | S::Refunded { .. }
-                | S::Quarantined { .. }
+                | S::Settled { payment: None, .. }
                 | S::Expired { .. }
                 | S::Failed { .. }
                 | S::Cancelled { .. },
@@ -339,7 +393,34 @@ impl Workflow for Checkout {
                 Effect::RetrieveCheckoutSession { .. } | Effect::ExpireCheckoutSession { .. },
                 Answer::Failed(failure),
             ) => Event::SessionUnreadable(failure.clone()),
-            // Nobody waits for a mail, and a refund that could not be read is read again by the timer.
+            (Effect::RetrieveCharge { reading, .. }, Answer::ChargeRetrieved(charge)) => {
+                Event::ChargeRetrieved { reading: *reading, charge: charge.clone() }
+            }
+            (Effect::RetrieveCharge { reading, .. }, Answer::Failed(failure)) => {
+                Event::ChargeUnreadable { reading: *reading, failure: failure.clone() }
+            }
+            (Effect::ReverseTransfer { dispute, .. }, Answer::TransferReversed { .. }) => {
+                Event::TransferReversed { dispute: dispute.clone() }
+            }
+            (Effect::ReverseTransfer { dispute, .. }, Answer::Failed(failure)) => {
+                Event::ReversalRefused { dispute: dispute.clone(), failure: failure.clone() }
+            }
+            (
+                Effect::CreateTransfer { cause, amount, .. },
+                Answer::TransferCreated { transfer },
+            ) => Event::TransferredAgain {
+                cause: cause.clone(),
+                transfer: transfer.clone(),
+                amount: amount.minor,
+            },
+            (Effect::CreateTransfer { cause, amount, .. }, Answer::Failed(failure)) => {
+                Event::TransferRefused {
+                    cause: cause.clone(),
+                    amount: amount.minor,
+                    failure: failure.clone(),
+                }
+            }
+            // Nobody waits for a mail.
             _ => return None,
         })
     }
@@ -370,9 +451,18 @@ impl Workflow for Checkout {
             State::Quarantined { .. } => {
                 Standing::waiting("an operator to decide about the payment")
             }
+            State::Disputed { .. } => Standing::waiting("the buyer's bank to decide"),
+            State::Settled { returns: Returns { look_at: Some(until), .. }, .. }
+            | State::PartlyRefunded { returns: Returns { look_at: Some(until), .. }, .. }
+            | State::Refunded { returns: Returns { look_at: Some(until), .. }, .. }
+            | State::ChargedBack { returns: Returns { look_at: Some(until), .. }, .. } => {
+                Standing::waiting_until("what is under way at Stripe", *until)
+            }
             State::Cancelled { .. } => Standing::Cancelled,
             State::Settled { .. }
+            | State::PartlyRefunded { .. }
             | State::Refunded { .. }
+            | State::ChargedBack { .. }
             | State::Expired { .. }
             | State::Failed { .. } => Standing::Done,
         }

@@ -14,10 +14,11 @@
 //!   and a look, or a link, that never comes to an answer is given up after a day.
 //!
 //! This file says which event leads where; `steps` says with which effects and records, `verdict` what a
-//! retrieved account means, `purchases` what becomes of what is open.
+//! retrieved account means, `purchases` what becomes of what is open, `payouts` how payouts are handed on.
 //!
 //! Diagram: `workflows/diagrams/connect_onboarding.mmd`, explored from this file.
 
+mod payouts;
 mod purchases;
 mod steps;
 mod verdict;
@@ -28,10 +29,11 @@ use serde_json::Value;
 use crate::{
     effect::{Answer, Effect, Failure, OnboardingUrls},
     id::{CheckoutId, HandleId, LoginLinkId},
-    stripe::Account,
+    stripe::{Account, Payout},
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Unreadable, Workflow},
 };
+use payouts::payout_reported;
 use purchases::checkouts_closed;
 use steps::*;
 
@@ -133,6 +135,8 @@ pub enum Event {
     LoginLinkFailed { request: LoginLinkId, failure: Failure },
     /// Open purchases that pay the account were told to close, up to this one if there may be more.
     CheckoutsClosed { account: String, after: Option<CheckoutId> },
+    /// Stripe says how a payout of one of the handle's accounts stands.
+    PayoutReported { account: String, payout: Payout },
     /// A person calls the onboarding off.
     Cancel,
     /// The timer: time to look.
@@ -266,6 +270,9 @@ impl Workflow for ConnectOnboarding {
             }
             (_, E::CheckoutsClosed { account, after }) => {
                 checkouts_closed(state, account, *after, at)
+            }
+            (_, E::PayoutReported { account, payout }) => {
+                Ok(payout_reported(state, account, payout, at))
             }
 
             (

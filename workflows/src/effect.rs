@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId},
+    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, RefundId},
     money::Money,
     stripe,
     timestamp::Timestamp,
@@ -55,7 +55,7 @@ pub enum Effect {
         /// `cs_…`
         session: String,
     },
-    /// Give a whole payment back, with the transfer and the platform's fee.
+    /// Give a payment back, or a part of it, with that part of the transfer and of the platform's fee.
     /// <https://docs.stripe.com/api/refunds/create>
     CreateRefund {
         /// `pi_…`
@@ -64,11 +64,49 @@ pub enum Effect {
         amount: i64,
         /// Whether the platform's fee goes back too. Stripe refuses the question when there was no fee.
         fee: FeeReturn,
+        /// What asks for it. Absent in what versions before there were refund runs asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<RefundId>,
+        /// Whose payment it is. Absent in the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkout: Option<CheckoutId>,
     },
-    /// Read a refund as it is now.
+    /// Read a refund as it is now. Only asked for by versions before there were refund runs.
     RetrieveRefund {
         /// `re_…`
         refund: String,
+    },
+    /// Read a payment's charge as it is now, with its transfer, its fee, its refunds and its disputes.
+    /// <https://docs.stripe.com/api/charges/object>
+    RetrieveCharge {
+        /// `pi_…`
+        payment_intent: String,
+        /// Which reading this is: only the answer to the newest counts.
+        reading: u32,
+    },
+    /// Take a part of a transfer back from the creator, since the buyer's bank has taken it from the platform.
+    /// <https://docs.stripe.com/api/transfer_reversals/create>
+    ReverseTransfer {
+        /// `tr_…`
+        transfer: String,
+        /// Minor units to take back.
+        amount: i64,
+        /// Whether the creator gets that part of the platform's fee back.
+        fee: FeeReturn,
+        /// `dp_…`: why.
+        dispute: String,
+    },
+    /// Pass on again what was taken from a creator for nothing.
+    /// <https://docs.stripe.com/api/transfers/create>
+    CreateTransfer {
+        /// `acct_…`: the account that was paid at first.
+        account: String,
+        /// How much.
+        amount: Money,
+        /// `re_…` that failed, or `dp_…` that was won.
+        cause: String,
+        /// Whose payment it was.
+        checkout: CheckoutId,
     },
     /// Create the customer that a handle is to the platform. <https://docs.stripe.com/api/customers/create>
     CreateCustomer {
@@ -90,6 +128,9 @@ pub enum Effect {
         customer: String,
         /// Where Stripe sends the creator afterwards.
         return_url: String,
+        /// Which request it answers; none, where it was made before requests had ids.
+        #[serde(default)]
+        request: Option<PlanLinkId>,
     },
     /// Read a customer's subscriptions and paid invoices as they are now.
     RetrieveBilling {
@@ -173,6 +214,9 @@ pub struct PlanSessionRequest {
     pub cancel_url: String,
     /// When the session closes by itself.
     pub expires_at: Timestamp,
+    /// Which request it answers; none, where it was made before requests had ids.
+    #[serde(default)]
+    pub request: Option<PlanLinkId>,
 }
 
 /// Whether the application fee is given back with a refund.
@@ -197,6 +241,10 @@ pub enum Mail {
     Receipt(CheckoutId),
     /// A second payment for the same page was given back.
     DuplicateRefunded(CheckoutId),
+    /// Money is on its way back.
+    Refunded(RefundId),
+    /// Money that was on its way back did not arrive.
+    RefundFailed(RefundId),
 }
 
 /// Whether a page is on sale.
@@ -246,6 +294,18 @@ pub enum Answer {
     RefundCreated(stripe::Refund),
     /// The refund as it is.
     RefundRetrieved(stripe::Refund),
+    /// The charge as it is.
+    ChargeRetrieved(Box<stripe::Charge>),
+    /// A part of the transfer came back.
+    TransferReversed {
+        /// `trr_…`
+        reversal: String,
+    },
+    /// The creator has it again.
+    TransferCreated {
+        /// `tr_…`
+        transfer: String,
+    },
     /// The customer exists.
     CustomerCreated {
         /// `cus_…`
@@ -333,6 +393,9 @@ impl Effect {
             | Self::ExpireCheckoutSession { .. }
             | Self::CreateRefund { .. }
             | Self::RetrieveRefund { .. }
+            | Self::RetrieveCharge { .. }
+            | Self::ReverseTransfer { .. }
+            | Self::CreateTransfer { .. }
             | Self::CreateCustomer { .. }
             | Self::CreatePlanSession(_)
             | Self::ExpirePlanSession { .. }

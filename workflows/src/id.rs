@@ -84,6 +84,8 @@ id!(/// A payment that its buyer's bank took back, or tries to.
     DisputeId, "dispute_");
 id!(/// Money on its way from Stripe to a bank.
     PayoutId, "payout_");
+id!(/// A request for a link to subscribe by, or to the billing portal.
+    PlanLinkId, "plink_");
 id!(/// One run of a workflow.
     RunId, "run_");
 id!(/// One effect in the outbox.
@@ -94,9 +96,10 @@ id!(/// One entry of the audit log.
     AuditEntryId, "aud_");
 
 impl RefundId {
-    /// The id of a refund that was made at Stripe, by hand: `re_…` of a purchase. Always the same.
-    pub fn made_at_stripe(checkout: CheckoutId, refund: &str) -> Self {
-        Self(mix(refund, checkout.0))
+    /// The id of a refund of a purchase that nobody asked for by an id of its own: one that was made at Stripe
+    /// (`re_…`), or the one of a duplicate. Always the same.
+    pub fn of(checkout: CheckoutId, name: &str) -> Self {
+        Self(mix(name, checkout.0))
     }
 }
 

@@ -23,9 +23,7 @@ use crate::{
 
 pub use dispute::{dispute_lost, dispute_reinstated, dispute_withdrawn};
 pub use payout::{payout, payout_failed, platform_payout, platform_payout_failed, written_off};
-pub use returns::{
-    Share, fee_taken_again, refund_failed, refunded, refunded_in_full, reversed, transferred_again,
-};
+pub use returns::{Share, fee_taken_again, refund_failed, refunded, reversed, transferred_again};
 pub use sale::{exchanged, paid, plan_invoice, processor_fee};
 
 /// An account of the ledger.
@@ -206,6 +204,13 @@ fn entries<const N: usize>(lines: [(Account, i64); N]) -> Vec<Entry> {
         .filter(|(_, amount)| *amount != 0)
         .map(|(account, amount)| Entry { account, amount })
         .collect()
+}
+
+impl Sale {
+    /// The sale, for postings of a payment that was made in another currency than was agreed.
+    pub fn paid_in(&self, currency: Currency) -> Self {
+        Self { currency, ..self.clone() }
+    }
 }
 
 impl Transaction {

@@ -10,6 +10,7 @@
 
 pub mod checkout;
 pub mod connect_onboarding;
+pub mod dispute;
 pub mod earnings_rollup;
 pub mod effect;
 pub mod id;
@@ -19,10 +20,13 @@ pub mod magic_link;
 pub mod message;
 pub mod money;
 pub mod page_publish;
+pub mod payout;
 pub mod plan;
 pub mod plan_subscription;
+pub mod reading;
 pub mod record;
 pub mod refresh_token;
+pub mod refund;
 pub mod stripe;
 pub mod stripe_event;
 pub mod timestamp;

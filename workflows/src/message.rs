@@ -6,11 +6,14 @@ use uuid::Uuid;
 use crate::{
     checkout::{self, Checkout},
     connect_onboarding::{self, ConnectOnboarding},
+    dispute::{self, Dispute},
     earnings_rollup::{self, EarningsRollup},
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, RunId},
+    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId},
     magic_link::{self, MagicLink},
     page_publish::{self, PagePublish},
+    payout::{self, Payout},
     plan_subscription::{self, PlanSubscription},
+    refund::{self, Refund},
     workflow::Workflow,
 };
 
@@ -28,8 +31,14 @@ pub enum Message {
     MagicLink(MagicLinkId, magic_link::Event),
     /// To the publishing of a page.
     PagePublish(PageId, page_publish::Event),
+    /// To a payout.
+    Payout(PayoutId, payout::Event),
     /// To the plan of a handle.
     PlanSubscription(HandleId, plan_subscription::Event),
+    /// To a refund.
+    Refund(RefundId, refund::Event),
+    /// To a dispute.
+    Dispute(DisputeId, dispute::Event),
 }
 
 impl Message {
@@ -41,7 +50,10 @@ impl Message {
             Self::EarningsRollup(..) => EarningsRollup::NAME,
             Self::MagicLink(..) => MagicLink::NAME,
             Self::PagePublish(..) => PagePublish::NAME,
+            Self::Payout(..) => Payout::NAME,
             Self::PlanSubscription(..) => PlanSubscription::NAME,
+            Self::Refund(..) => Refund::NAME,
+            Self::Dispute(..) => Dispute::NAME,
         }
     }
 
@@ -52,6 +64,9 @@ impl Message {
             Self::ConnectOnboarding(id, _) | Self::EarningsRollup(id, _) => id.0,
             Self::MagicLink(id, _) => id.0,
             Self::PagePublish(id, _) => id.0,
+            Self::Refund(id, _) => id.0,
+            Self::Dispute(id, _) => id.0,
+            Self::Payout(id, _) => id.0,
             Self::PlanSubscription(id, _) => id.0,
         }
     }
@@ -69,7 +84,10 @@ impl Message {
             Self::EarningsRollup(_, event) => serde_json::to_string(event),
             Self::MagicLink(_, event) => serde_json::to_string(event),
             Self::PagePublish(_, event) => serde_json::to_string(event),
+            Self::Payout(_, event) => serde_json::to_string(event),
             Self::PlanSubscription(_, event) => serde_json::to_string(event),
+            Self::Refund(_, event) => serde_json::to_string(event),
+            Self::Dispute(_, event) => serde_json::to_string(event),
         }
     }
 }

@@ -119,6 +119,16 @@ impl Currency {
         (minor % step != 0).then(|| format!("amounts in {self} must be multiples of {step}"))
     }
 
+    /// What is wrong with giving `minor` units in this currency back, if anything: a part may be small, but must
+    /// be something that can be paid.
+    pub fn refund_problem(self, minor: i64) -> Option<String> {
+        let step = self.step();
+        if !(1..=MAXIMUM_CHARGE).contains(&minor) {
+            return Some(format!("must be 1 to {MAXIMUM_CHARGE}"));
+        }
+        (minor % step != 0).then(|| format!("amounts in {self} must be multiples of {step}"))
+    }
+
     /// What every amount that Stripe charges in this currency is a multiple of, in minor units.
     fn step(self) -> i64 {
         match self.decimals() {
@@ -203,12 +213,10 @@ impl BasisPoints {
         self.0
     }
 
-    /// The share of an amount, **rounded half up**: the one rounding rule of Sluice. 250 points of 1,010 are
-    /// 25.25, so 25; of 1,020 are 25.5, so 26. Only for amounts of zero and more.
+    /// The share of an amount, rounded as [`part_of`] says: 250 points of 1,010 are 25.25, so 25; of 1,020 are
+    /// 25.5, so 26. Only for amounts of zero and more.
     pub fn of(self, minor: i64) -> i64 {
-        let exact = i128::from(minor) * i128::from(self.0);
-        // At most the amount itself, since a share is below the whole: the conversion cannot fail.
-        i64::try_from((exact + 5_000).div_euclid(10_000)).unwrap_or(minor)
+        part_of(minor, i64::from(self.0), 10_000)
     }
 
     /// The smallest price that can be charged in a currency and leaves the creator something after this fee.
@@ -220,6 +228,17 @@ impl BasisPoints {
         }
         price
     }
+}
+
+/// `whole × part / of`, **rounded half up**: the one rounding rule of Sluice, and the only place where anything
+/// is rounded. Only for numbers of zero and more, with `part` at most `of`; of nothing, everything is nothing.
+pub fn part_of(whole: i64, part: i64, of: i64) -> i64 {
+    if of <= 0 {
+        return 0;
+    }
+    let (exact, of) = (i128::from(whole) * i128::from(part), i128::from(of));
+    // At most the whole itself: the conversion cannot fail.
+    i64::try_from((2 * exact + of).div_euclid(2 * of)).unwrap_or(whole)
 }
 
 #[cfg(test)]

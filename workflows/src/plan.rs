@@ -69,6 +69,8 @@ pub struct Terms {
     pub members: u32,
     /// Stripe's price of the plan, `price_…`; without one it cannot be subscribed to.
     pub price: Option<String>,
+    /// Prices that it was sold at before: whoever pays one of them has the plan.
+    pub former_prices: Vec<String>,
 }
 
 impl Terms {
@@ -78,6 +80,11 @@ impl Terms {
             Feature::PaidPages => self.paid_pages,
             Feature::GroupBuys => self.group_buys,
         }
+    }
+
+    /// Every price that pays for it, also those that nobody can subscribe at any more.
+    fn prices(&self) -> impl Iterator<Item = &str> {
+        self.price.iter().chain(&self.former_prices).map(String::as_str)
     }
 }
 
@@ -113,6 +120,7 @@ struct Change {
     daily_writes: Option<u32>,
     members: Option<u32>,
     stripe_price: Option<String>,
+    former_stripe_prices: Option<Vec<String>>,
 }
 
 impl Default for Plans {
@@ -126,6 +134,7 @@ impl Default for Plans {
                 daily_writes: 100,
                 members: 1,
                 price: None,
+                former_prices: Vec::new(),
             },
             pro: Terms {
                 platform_fee: fee(500),
@@ -134,6 +143,7 @@ impl Default for Plans {
                 daily_writes: 2_000,
                 members: 5,
                 price: None,
+                former_prices: Vec::new(),
             },
             business: Terms {
                 platform_fee: fee(300),
@@ -142,6 +152,7 @@ impl Default for Plans {
                 daily_writes: 20_000,
                 members: 50,
                 price: None,
+                former_prices: Vec::new(),
             },
         }
     }
@@ -179,11 +190,15 @@ impl Plans {
 
     /// A larger plan never has less; and a price leads to one plan.
     fn check(&self) -> Result<(), UnusablePlans> {
-        if self.free.price.is_some() {
-            return Err(UnusablePlans("FREE has a stripePrice, and is not paid for".to_owned()));
+        if self.free.prices().next().is_some() {
+            let why = "FREE has a stripePrice or formerStripePrices, and is not paid for";
+            return Err(UnusablePlans(why.to_owned()));
         }
-        if self.pro.price.is_some() && self.pro.price == self.business.price {
-            return Err(UnusablePlans("PRO and BUSINESS have the same stripePrice".to_owned()));
+        let twice = self.business.prices().find(|price| self.pro.prices().any(|pro| pro == *price));
+        if let Some(price) = twice {
+            return Err(UnusablePlans(format!(
+                "{price} is a price of both PRO and BUSINESS, and can lead to one plan only"
+            )));
         }
         for (smaller, larger) in [(Plan::Free, Plan::Pro), (Plan::Pro, Plan::Business)] {
             let (less, more) = (self.of(smaller), self.of(larger));
@@ -220,9 +235,9 @@ impl Plans {
         Plan::ALL.into_iter().find(|larger| allowed(self.of(*larger)) > now)
     }
 
-    /// The plan that one of Stripe's prices pays for.
+    /// The plan that one of Stripe's prices pays for, or has paid for.
     pub fn of_price(&self, price: &str) -> Option<Plan> {
-        Plan::ALL.into_iter().find(|plan| self.of(*plan).price.as_deref() == Some(price))
+        Plan::ALL.into_iter().find(|plan| self.of(*plan).prices().any(|its| its == price))
     }
 
     /// With a price where a plan has none: for installations over a simulated Stripe.
@@ -250,12 +265,16 @@ impl Change {
         terms.group_buys = self.group_buys.unwrap_or(terms.group_buys);
         terms.daily_writes = self.daily_writes.unwrap_or(terms.daily_writes);
         terms.members = self.members.unwrap_or(terms.members);
-        if let Some(price) = self.stripe_price {
-            if !price.starts_with("price_") {
-                return Err(UnusablePlans(format!("{plan}: stripePrice {price:?} is no price_…")));
+        for (field, prices) in [
+            ("stripePrice", self.stripe_price.as_slice()),
+            ("formerStripePrices", self.former_stripe_prices.as_deref().unwrap_or_default()),
+        ] {
+            if let Some(price) = prices.iter().find(|price| !price.starts_with("price_")) {
+                return Err(UnusablePlans(format!("{plan}: {field} {price:?} is no price_…")));
             }
-            terms.price = Some(price);
         }
+        terms.price = self.stripe_price.or(terms.price.take());
+        terms.former_prices = self.former_stripe_prices.unwrap_or_default();
         if terms.daily_writes == 0 || terms.members == 0 {
             return Err(UnusablePlans(format!("{plan}: dailyWrites and members are 1 at least")));
         }
@@ -289,6 +308,19 @@ mod tests {
         assert_eq!(plans.of_price("price_2"), None);
     }
 
+    /// Whoever subscribed at the old price keeps the plan when there is a new one.
+    #[test]
+    fn a_former_price_pays_for_its_plan() {
+        let json = r#"{"PRO": {"stripePrice": "price_3", "formerStripePrices": ["price_1", "price_2"]},
+            "BUSINESS": {"stripePrice": "price_4"}}"#;
+        let plans = Plans::configured(None, Some(json)).unwrap();
+        for price in ["price_1", "price_2", "price_3"] {
+            assert_eq!(plans.of_price(price), Some(Plan::Pro), "{price}");
+        }
+        assert_eq!(plans.of_price("price_4"), Some(Plan::Business));
+        assert_eq!(plans.of(Plan::Pro).price.as_deref(), Some("price_3"), "the one it is sold at");
+    }
+
     #[test]
     fn one_fee_for_all_gives_way_to_a_plans_own() {
         let json = r#"{"BUSINESS": {"platformFeeBps": 100}}"#;
@@ -309,9 +341,24 @@ mod tests {
             (r#"{"PRO": {"paidPages": false}, "FREE": {"paidPages": true}}"#, "PAID_PAGES"),
             (r#"{"FREE": {"dailyWrites": 3000}}"#, "higher limit"),
             (r#"{"FREE": {"stripePrice": "price_1"}}"#, "FREE"),
+            (r#"{"FREE": {"formerStripePrices": ["price_1"]}}"#, "FREE"),
+            (
+                r#"{"PRO": {"formerStripePrices": ["prod_1"]}}"#,
+                "formerStripePrices \"prod_1\" is no",
+            ),
+            (r#"{"PRO": {"formerStripePrices": "price_1"}}"#, "not a JSON object"),
             (
                 r#"{"PRO": {"stripePrice": "price_1"}, "BUSINESS": {"stripePrice": "price_1"}}"#,
-                "same",
+                "price_1 is a price of both",
+            ),
+            (
+                r#"{"PRO": {"formerStripePrices": ["price_1"]}, "BUSINESS": {"stripePrice": "price_1"}}"#,
+                "price_1 is a price of both",
+            ),
+            (
+                r#"{"PRO": {"formerStripePrices": ["price_1"]},
+                    "BUSINESS": {"formerStripePrices": ["price_2", "price_1"]}}"#,
+                "price_1 is a price of both",
             ),
         ] {
             let error = Plans::configured(None, Some(json)).unwrap_err().to_string();

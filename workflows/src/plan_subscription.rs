@@ -7,32 +7,47 @@
 //! - only the answer to the newest reading counts, so that an old one never overwrites a newer one;
 //! - a payment that fails costs the plan only when the grace period is over, at a moment that was fixed when
 //!   the failure was first seen;
+//! - whoever pays keeps the plan when configuration forgets its price, and for a week when Stripe says that it
+//!   does not know the customer: both may be a mistake of the platform's own, and a person is told;
 //! - a plan that was set by hand wins until that is cleared, whatever happens at Stripe meanwhile;
+//! - one page to subscribe on is handed out, to whoever asked last, and none for what is subscribed to: every
+//!   other page is closed;
 //! - every paid invoice is posted, once;
 //! - a lost webhook costs only time: a timer looks, often while something is open, daily while something is
 //!   paid for.
 //!
-//! This file says which event leads where; `steps` says with which effects and records.
+//! This file says which event leads where; `steps` (links) and `reading` say with which effects and records, and
+//! `placement` which state, timer and row follow from what is `known`.
 //!
 //! Diagram: `workflows/diagrams/plan_subscription.mmd`, explored from this file.
 
+mod known;
+mod placement;
+mod reading;
 mod steps;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::{Answer, Effect, Failure},
-    id::HandleId,
-    plan::Plan,
-    record::PlanLinkPurpose,
-    stripe::{Billing, Subscription},
+    id::{HandleId, PlanLinkId},
+    record::{PlanLinkChange, PlanLinkPurpose},
+    stripe::Billing,
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Workflow},
 };
+use known::is_live;
+pub use known::{Grace, Known, Manual, OpenCheckout, Reading, Wanted};
+use reading::{look, retrieved, timer_fired, unreadable};
 use steps::*;
 
-/// How long a plan whose payment failed is kept, in milliseconds.
+/// How long a plan is kept whose payment failed, or whose customer Stripe does not know, in milliseconds.
 pub const GRACE: i64 = 7 * Timestamp::DAY;
+
+/// Until when a customer that is missing since a moment is not believed to be gone.
+fn missing_until(since: Timestamp) -> Timestamp {
+    since.plus(GRACE)
+}
 
 /// What the plan of a handle remembers. Links are not among it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
@@ -56,75 +71,6 @@ pub enum State {
     Unsubscribed { known: Known },
 }
 
-/// What is known of a handle that Stripe knows as a customer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Known {
-    /// Whose plan.
-    pub handle: HandleId,
-    /// `cus_…`
-    pub customer: String,
-    /// The subscription, as it was last retrieved.
-    pub subscription: Option<Subscription>,
-    /// The page that the creator has to subscribe on.
-    pub checkout: Option<OpenCheckout>,
-    /// Until when any page may be open, also one that was to be closed.
-    pub open_until: Option<Timestamp>,
-    /// Whether a plan whose payment failed is kept.
-    pub grace: Grace,
-    /// What was set by hand.
-    pub manual: Option<Manual>,
-    /// Whether Stripe is being read right now.
-    pub reading: Reading,
-    /// How many readings were begun.
-    pub readings: u32,
-    /// How often the timer has looked since something happened.
-    pub looks: u8,
-    /// `in_…`: the newest paid invoices, which are posted.
-    pub posted: Vec<String>,
-}
-
-/// A page that the creator may still subscribe on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct OpenCheckout {
-    /// `cs_…`
-    pub session: String,
-    /// When it closes by itself.
-    pub until: Timestamp,
-}
-
-/// Whether a plan whose payment failed is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Grace {
-    /// No payment failed.
-    NotNeeded,
-    /// It is kept until then.
-    Until(Timestamp),
-    /// It was kept until then.
-    Over(Timestamp),
-}
-
-/// A plan that was set by hand.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Manual {
-    /// Which.
-    pub plan: Plan,
-    /// Why.
-    pub reason: String,
-}
-
-/// Whether Stripe is being read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reading {
-    /// No.
-    Idle,
-    /// Yes, since a moment.
-    UnderWay(Timestamp),
-    /// Yes, since a moment, and something happened since: read once more.
-    OnceMore(Timestamp),
-}
-
 /// What can happen to the plan of a handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -133,23 +79,53 @@ pub enum Event {
     /// The creator wants to subscribe to a plan.
     Subscribe(Box<Subscribe>),
     /// The creator wants to change or cancel, or to see invoices.
-    OpenPortal { return_url: String },
+    OpenPortal {
+        return_url: String,
+        #[serde(default)]
+        request: Option<PlanLinkId>,
+    },
     /// The customer exists.
     CustomerCreated { customer: String },
     /// Stripe will not make a customer.
     CustomerFailed(Failure),
     /// The page to subscribe on is open.
-    CheckoutCreated { session: String, url: String, expires_at: Timestamp },
+    CheckoutCreated {
+        session: String,
+        url: String,
+        expires_at: Timestamp,
+        #[serde(default)]
+        request: Option<PlanLinkId>,
+    },
     /// The link to the portal was minted.
-    PortalCreated { url: String, expires_at: Timestamp },
+    PortalCreated {
+        url: String,
+        expires_at: Timestamp,
+        #[serde(default)]
+        request: Option<PlanLinkId>,
+    },
     /// Stripe will not open the page or mint the link.
-    LinkFailed { purpose: PlanLinkPurpose, failure: Failure },
+    LinkFailed {
+        purpose: PlanLinkPurpose,
+        failure: Failure,
+        #[serde(default)]
+        request: Option<PlanLinkId>,
+    },
     /// Something about the subscription or its invoices changed: a webhook.
     Changed,
     /// What the handle pays for, as it is.
-    BillingRetrieved { reading: u32, billing: Billing },
+    BillingRetrieved {
+        reading: u32,
+        #[serde(default)]
+        customer: Option<String>,
+        billing: Billing,
+    },
     /// It cannot be read.
-    BillingUnreadable { reading: u32, failure: Failure },
+    BillingUnreadable {
+        reading: u32,
+        #[serde(default)]
+        customer: Option<String>,
+        failure: Failure,
+    },
     /// A person of the platform's sets the plan, or clears (`None`) what was set.
     SetManually { handle: HandleId, manual: Option<Manual> },
     /// Not used: a subscription is cancelled in the portal.
@@ -173,6 +149,9 @@ pub struct Subscribe {
     pub cancel_url: String,
     /// When the page closes by itself: 30 minutes to 24 hours on, says Stripe.
     pub expires_at: Timestamp,
+    /// Which request it is; none, where it was made before requests had ids.
+    #[serde(default)]
+    pub request: Option<PlanLinkId>,
 }
 
 /// The plan of a handle.
@@ -180,7 +159,7 @@ pub struct PlanSubscription;
 
 impl Workflow for PlanSubscription {
     const NAME: &'static str = "plan_subscription";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;
@@ -189,7 +168,9 @@ impl Workflow for PlanSubscription {
     fn start(event: &Event, _at: Timestamp) -> Result<Step<State>, Refused> {
         match event {
             Event::Subscribe(wish) => Ok(create_customer(wish, None)),
-            Event::SetManually { handle, manual } => Ok(unbilled(*handle, manual.clone(), None)),
+            Event::SetManually { handle, manual } => {
+                Ok(set_without_customer(*handle, manual.clone()))
+            }
             _ => Err(Refused::because("a plan begins with a wish, or is set by hand")),
         }
     }
@@ -199,30 +180,30 @@ impl Workflow for PlanSubscription {
         match (state.clone(), event) {
             (S::Unbilled { manual, .. }, E::Subscribe(wish)) => Ok(create_customer(wish, manual)),
             (S::Unbilled { handle, .. }, E::SetManually { manual, .. }) => {
-                Ok(unbilled(handle, manual.clone(), None))
+                Ok(set_without_customer(handle, manual.clone()))
             }
 
             (S::CreatingCustomer { handle, manual, wish }, E::CustomerCreated { customer }) => {
                 Ok(customer_created(handle, customer, manual, &wish, at))
             }
-            (S::CreatingCustomer { handle, manual, .. }, E::CustomerFailed(failure)) => {
-                Ok(unbilled(handle, manual, Some(failure)))
+            (S::CreatingCustomer { handle, manual, wish }, E::CustomerFailed(failure)) => {
+                Ok(unbilled(handle, manual, failure, wish.request))
             }
             // A second wish while the customer is made: the newest wins.
             (S::CreatingCustomer { handle, manual, .. }, E::Subscribe(wish)) => {
-                Ok(creating_customer(handle, manual, wish.clone()))
+                Ok(wished_for(handle, manual, wish.clone()))
             }
             (S::CreatingCustomer { handle, wish, .. }, E::SetManually { manual, .. }) => {
-                Ok(creating_customer(handle, manual.clone(), wish))
+                Ok(creating_customer(handle, manual.clone(), wish, PlanLinkChange::Keep))
             }
 
             (
-                S::CreatingLink { known: Known { subscription: Some(subscription), .. } }
-                | S::Subscribed { known: Known { subscription: Some(subscription), .. } }
-                | S::PastDue { known: Known { subscription: Some(subscription), .. } }
-                | S::Lapsed { known: Known { subscription: Some(subscription), .. } },
+                S::CreatingLink { known }
+                | S::Subscribed { known }
+                | S::PastDue { known }
+                | S::Lapsed { known },
                 E::Subscribe(_),
-            ) if is_live(&subscription) => {
+            ) if known.is_subscribed() => {
                 Err(Refused::because("there is a subscription: it is changed in the portal"))
             }
             (
@@ -238,8 +219,8 @@ impl Workflow for PlanSubscription {
                 | S::PastDue { known }
                 | S::Lapsed { known }
                 | S::Unsubscribed { known },
-                E::OpenPortal { return_url },
-            ) => Ok(create_portal_link(known, return_url, at)),
+                E::OpenPortal { return_url, request },
+            ) => Ok(create_portal_link(known, return_url, *request, at)),
             (
                 S::CreatingLink { known }
                 | S::AwaitingCheckout { known }
@@ -247,8 +228,11 @@ impl Workflow for PlanSubscription {
                 | S::PastDue { known }
                 | S::Lapsed { known }
                 | S::Unsubscribed { known },
-                E::CheckoutCreated { session, url, expires_at },
-            ) => Ok(checkout_created(known, session, url, *expires_at, at)),
+                E::CheckoutCreated { session, url, expires_at: until, request },
+            ) => {
+                let page = NewPage { session, url, until: *until, request: *request };
+                Ok(checkout_created(state, known, &page, at))
+            }
             (
                 S::CreatingLink { known }
                 | S::AwaitingCheckout { known }
@@ -256,10 +240,21 @@ impl Workflow for PlanSubscription {
                 | S::PastDue { known }
                 | S::Lapsed { known }
                 | S::Unsubscribed { known },
-                E::PortalCreated { url, expires_at },
-            ) => Ok(portal_created(known, url, *expires_at, at)),
-            (S::CreatingLink { known }, E::LinkFailed { failure, .. }) => {
-                Ok(link_failed(known, failure, at))
+                E::PortalCreated { request, .. } | E::LinkFailed { request, .. },
+            ) if !known.wants(*request) => {
+                Err(Refused::because("a newer request took the place of this one"))
+            }
+            (
+                S::CreatingLink { known }
+                | S::AwaitingCheckout { known }
+                | S::Subscribed { known }
+                | S::PastDue { known }
+                | S::Lapsed { known }
+                | S::Unsubscribed { known },
+                E::PortalCreated { url, expires_at, request },
+            ) => Ok(portal_created(known, url, *expires_at, *request, at)),
+            (S::CreatingLink { known }, E::LinkFailed { purpose, failure, request }) => {
+                Ok(link_failed(known, *purpose, failure, *request, at))
             }
 
             (
@@ -287,8 +282,9 @@ impl Workflow for PlanSubscription {
                 | S::PastDue { known }
                 | S::Lapsed { known }
                 | S::Unsubscribed { known },
-                E::BillingRetrieved { reading, .. } | E::BillingUnreadable { reading, .. },
-            ) if *reading != known.readings || known.reading == Reading::Idle => {
+                E::BillingRetrieved { reading, customer, .. }
+                | E::BillingUnreadable { reading, customer, .. },
+            ) if !known.awaits(*reading, customer.as_deref()) => {
                 Err(Refused::because("this is the answer to an earlier reading"))
             }
             (
@@ -339,30 +335,50 @@ impl Workflow for PlanSubscription {
             (_, Answer::CustomerCreated { customer }) => {
                 Event::CustomerCreated { customer: customer.clone() }
             }
-            (Effect::CreatePlanSession(request), Answer::PlanSessionCreated { session, url }) => {
+            (Effect::CreatePlanSession(wish), Answer::PlanSessionCreated { session, url }) => {
                 Event::CheckoutCreated {
                     session: session.clone(),
                     url: url.clone(),
-                    expires_at: request.expires_at,
+                    expires_at: wish.expires_at,
+                    request: wish.request,
                 }
             }
-            (_, Answer::PortalSessionCreated { url, expires_at }) => {
-                Event::PortalCreated { url: url.clone(), expires_at: *expires_at }
-            }
-            (Effect::RetrieveBilling { reading, .. }, Answer::BillingRetrieved(billing)) => {
-                Event::BillingRetrieved { reading: *reading, billing: billing.clone() }
+            (
+                Effect::CreatePortalSession { request, .. },
+                Answer::PortalSessionCreated { url, expires_at },
+            ) => Event::PortalCreated {
+                url: url.clone(),
+                expires_at: *expires_at,
+                request: *request,
+            },
+            (Effect::RetrieveBilling { reading, customer }, Answer::BillingRetrieved(billing)) => {
+                Event::BillingRetrieved {
+                    reading: *reading,
+                    customer: Some(customer.clone()),
+                    billing: billing.clone(),
+                }
             }
             (Effect::CreateCustomer { .. }, Answer::Failed(failure)) => {
                 Event::CustomerFailed(failure.clone())
             }
-            (Effect::CreatePlanSession(_), Answer::Failed(failure)) => {
-                Event::LinkFailed { purpose: PlanLinkPurpose::Checkout, failure: failure.clone() }
+            (Effect::CreatePlanSession(wish), Answer::Failed(failure)) => Event::LinkFailed {
+                purpose: PlanLinkPurpose::Checkout,
+                failure: failure.clone(),
+                request: wish.request,
+            },
+            (Effect::CreatePortalSession { request, .. }, Answer::Failed(failure)) => {
+                Event::LinkFailed {
+                    purpose: PlanLinkPurpose::Portal,
+                    failure: failure.clone(),
+                    request: *request,
+                }
             }
-            (Effect::CreatePortalSession { .. }, Answer::Failed(failure)) => {
-                Event::LinkFailed { purpose: PlanLinkPurpose::Portal, failure: failure.clone() }
-            }
-            (Effect::RetrieveBilling { reading, .. }, Answer::Failed(failure)) => {
-                Event::BillingUnreadable { reading: *reading, failure: failure.clone() }
+            (Effect::RetrieveBilling { reading, customer }, Answer::Failed(failure)) => {
+                Event::BillingUnreadable {
+                    reading: *reading,
+                    customer: Some(customer.clone()),
+                    failure: failure.clone(),
+                }
             }
             // Nobody waits for a page to close: should it be used all the same, reading tells.
             _ => return None,
@@ -392,14 +408,19 @@ impl Workflow for PlanSubscription {
     fn masked(event: &Event) -> Option<Event> {
         const MASK: &str = "(masked)";
         match event {
-            Event::CheckoutCreated { session, expires_at, .. } => Some(Event::CheckoutCreated {
-                session: session.clone(),
+            Event::CheckoutCreated { session, expires_at, request, .. } => {
+                Some(Event::CheckoutCreated {
+                    session: session.clone(),
+                    url: MASK.to_owned(),
+                    expires_at: *expires_at,
+                    request: *request,
+                })
+            }
+            Event::PortalCreated { expires_at, request, .. } => Some(Event::PortalCreated {
                 url: MASK.to_owned(),
                 expires_at: *expires_at,
+                request: *request,
             }),
-            Event::PortalCreated { expires_at, .. } => {
-                Some(Event::PortalCreated { url: MASK.to_owned(), expires_at: *expires_at })
-            }
             _ => None,
         }
     }

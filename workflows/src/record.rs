@@ -6,9 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Marker,
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
-    ledger::Transaction,
+    id::{
+        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, PageId, PayoutId, PlanLinkId,
+        RefundId, SessionId, VisitorId,
+    },
+    ledger::{Sale, Transaction},
     message::Message,
+    money::Money,
+    payout::Report,
     plan::Plan,
     stripe,
     timestamp::Timestamp,
@@ -23,8 +28,15 @@ pub enum Record {
     /// Give a visitor access to a page. Where another grant stands, that one stays, and this run's checkout
     /// hears [`GrantLost`](crate::checkout::Event::GrantLost).
     Grant(Grant),
+    /// Say on what grounds a purchase gives access, or no longer does. Nothing, where another one has taken
+    /// its place.
+    Access(AccessUpdate),
     /// Bring the purchase's row up to date.
     Checkout(CheckoutUpdate),
+    /// Bring a refund's row up to date; it comes into being with the first update.
+    Refund(Box<RefundUpdate>),
+    /// Bring a dispute's row up to date; it comes into being with the first update.
+    Dispute(Box<DisputeUpdate>),
     /// Bring the connect account's row up to date.
     ConnectAccount(Box<ConnectAccountUpdate>),
     /// Keep an account that a handle has left, for what was sold through it.
@@ -33,6 +45,8 @@ pub enum Record {
     LoginLink(LoginLink),
     /// Bring the plan of a handle up to date.
     PlanSubscription(Box<PlanSubscriptionUpdate>),
+    /// Bring a payout's row up to date.
+    Payout(Box<PayoutUpdate>),
     /// From now on, events about this Stripe object go to this run.
     StripeObject(String),
     /// How far the page's marker is.
@@ -58,8 +72,19 @@ pub struct Grant {
     pub kind: GrantKind,
 }
 
-/// On what grounds a visitor has access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+/// On what grounds a visitor has access, or had it.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum GrantKind {
@@ -67,6 +92,154 @@ pub enum GrantKind {
     Paid,
     /// A page that is free for those who sign in, or a price of zero.
     Free,
+    /// No access: the last of the money is back.
+    Refunded,
+    /// No access: it was taken away with a partial refund.
+    Revoked,
+    /// No access, until the buyer's bank has decided.
+    Disputed,
+    /// No access: the buyer's bank has taken the money back.
+    ChargedBack,
+}
+
+impl GrantKind {
+    /// Whether the visitor may read the page.
+    pub fn is_access(self) -> bool {
+        matches!(self, Self::Paid | Self::Free)
+    }
+}
+
+/// On what grounds a purchase gives access from now on, or no longer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AccessUpdate {
+    /// To which page.
+    pub page: PageId,
+    /// Whose.
+    pub visitor: VisitorId,
+    /// The purchase that it comes from.
+    pub checkout: CheckoutId,
+    /// On what grounds.
+    pub kind: GrantKind,
+}
+
+/// A refund's row, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RefundUpdate {
+    /// Which.
+    pub refund: RefundId,
+    /// Of which sale.
+    pub sale: Sale,
+    /// What the API calls the state.
+    pub status: RefundStatus,
+    /// What the buyer gets, or asked for; absent, as long as it is all that is left.
+    pub amount: Option<Money>,
+    /// Why it was asked for.
+    pub reason: RefundReason,
+    /// Who asked: the `sub` of a token. Absent where nobody of the handle's did.
+    pub by: Option<String>,
+    /// `re_…`
+    pub stripe_refund: Option<String>,
+    /// Why it waits, failed or was refused: a short code.
+    pub failure: Option<String>,
+}
+
+/// What the API calls a refund's state.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundStatus {
+    /// It was asked for.
+    Requested,
+    /// Stripe has it, the buyer has not.
+    Pending,
+    /// Given back.
+    Succeeded,
+    /// It could not be given back.
+    Failed,
+    /// It was called off.
+    Canceled,
+    /// There is not as much to give back, or not now.
+    Rejected,
+}
+
+/// Why a refund was asked for.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum RefundReason {
+    /// The buyer wants it.
+    #[default]
+    RequestedByCustomer,
+    /// The buyer paid twice.
+    Duplicate,
+    /// The buyer is not who they said.
+    Fraudulent,
+    /// Made in Stripe's dashboard, for whatever reason.
+    MadeAtStripe,
+}
+
+/// A dispute's row, as the API shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DisputeUpdate {
+    /// Which.
+    pub dispute: DisputeId,
+    /// Of which sale.
+    pub sale: Sale,
+    /// What the API calls the state.
+    pub status: DisputeStatus,
+    /// As Stripe reported it.
+    pub facts: stripe::Dispute,
+}
+
+/// What the API calls a dispute's state.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum DisputeStatus {
+    /// Evidence is asked for; or the bank only asks, and took no money.
+    Open,
+    /// The bank has the evidence.
+    UnderReview,
+    /// The creator keeps the money.
+    Won,
+    /// The buyer has the money.
+    Lost,
+    /// It came to nothing.
+    Closed,
 }
 
 /// Changes of a purchase's row; absent fields stay.
@@ -116,6 +289,12 @@ pub enum CheckoutStatus {
     InReview,
     /// Given back in full.
     Refunded,
+    /// A part was given back.
+    PartlyRefunded,
+    /// The buyer's bank disputes the payment.
+    Disputed,
+    /// The buyer's bank has taken the payment back.
+    ChargedBack,
 }
 
 /// The connect account's row, as the API shows it.
@@ -227,10 +406,8 @@ pub struct PlanSubscriptionUpdate {
     pub subscription: Option<stripe::Subscription>,
     /// Until when a plan whose payment failed is kept.
     pub grace_until: Option<Timestamp>,
-    /// What becomes of the link in the row.
+    /// What becomes of the link in the row, or of why there is none.
     pub link: PlanLinkChange,
-    /// Why the last link could not be made. Every later update clears it.
-    pub failure: Option<String>,
 }
 
 /// Why a plan counts.
@@ -285,21 +462,37 @@ pub enum PlanStatus {
     Lapsed,
 }
 
-/// What becomes of the link in the row.
+/// What becomes of the link in the row, or of why there is none. Whoever asked last has the row's place for
+/// it: others are told by that, that theirs is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanLinkChange {
-    /// It stays, until it expires.
+    /// Either stays, the link until it expires.
     Keep,
-    /// It is dropped.
+    /// Both are dropped.
     Drop,
+    /// Both are dropped: a link is made for this request.
+    Asked(Option<PlanLinkId>),
     /// A fresh one.
     Set(PlanLink),
+    /// There is none.
+    Failed(PlanLinkFailure),
+}
+
+/// Why there is no link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlanLinkFailure {
+    /// Which request it answers, if any.
+    pub request: Option<PlanLinkId>,
+    /// What Stripe says, for a person.
+    pub message: String,
 }
 
 /// A short-lived link to a page of Stripe's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlanLink {
+    /// Which request it answers; none, where it was made before requests had ids.
+    pub request: Option<PlanLinkId>,
     /// What for.
     pub purpose: PlanLinkPurpose,
     /// A secret: whoever opens it acts as the creator.
@@ -317,6 +510,15 @@ pub enum PlanLinkPurpose {
     Checkout,
     /// To change or cancel, and to see invoices.
     Portal,
+}
+
+/// A payout, as it stands: the whole row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PayoutUpdate {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Whose it is, and how it stands.
+    pub report: Report,
 }
 
 /// How far the outside knows about a page.
@@ -391,6 +593,16 @@ pub enum CaseKind {
     AmountMismatch,
     /// The duplicate's money could not be given back.
     DuplicateNotRefunded,
+    /// A refund failed after it was said to have succeeded.
+    RefundFailed,
+    /// What came back of the fee is not its part of what came back of the transfer.
+    FeeShareDiffers,
+    /// What a bank took could not be taken back from the creator.
+    ReversalRefused,
+    /// What was taken from a creator for nothing could not be passed on again.
+    TransferRefused,
+    /// A card network believes that a payment is fraud.
+    EarlyFraudWarning,
     /// Stripe reported a fee in another currency than the sale's.
     FeeCurrency,
     /// An event of Stripe's that no run knows.
@@ -399,6 +611,10 @@ pub enum CaseKind {
     SeveralSubscriptions,
     /// A handle is subscribed to a price that is no plan's.
     UnknownPrice,
+    /// Stripe does not know the customer that a handle is.
+    CustomerMissing,
+    /// A handle's earnings are not what its ledger comes to.
+    EarningsDifference,
     /// Stripe moved money, and the ledger has no posting for it.
     MissingHere,
     /// The ledger has a posting, and Stripe moved no money.

@@ -133,12 +133,26 @@ pub struct Refund {
     pub amount: i64,
     /// Whether the money is on its way.
     pub status: RefundStatus,
+    /// Whether a part of the transfer came back with it.
+    #[serde(default)]
+    pub transfer: TransferPart,
     /// Who asked for it here; none, if it was made in Stripe's dashboard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<RefundId>,
     /// Why it is pending or failed, in Stripe's words: an open set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Whether a refund took its part of the transfer back from the creator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferPart {
+    /// It did: `transfer_reversal` is set.
+    Reversed,
+    /// It did not, or is not known to.
+    #[default]
+    Kept,
 }
 
 /// `refund.status`, with `requires_action` counted as pending.
@@ -155,12 +169,19 @@ pub enum RefundStatus {
     Canceled,
 }
 
+impl RefundStatus {
+    /// Whether the buyer has the money, or is to have it.
+    pub fn counts(self) -> bool {
+        matches!(self, Self::Pending | Self::Succeeded)
+    }
+}
+
 /// All that has come back of a payment, as it was retrieved: its charge, with its transfer, its application
 /// fee, its refunds and its disputes. <https://docs.stripe.com/api/charges/object>
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Returns {
+pub struct Charge {
     /// `ch_…`
-    pub charge: String,
+    pub id: String,
     /// Of every amount.
     pub currency: Currency,
     /// Every refund, the oldest first.
@@ -256,6 +277,8 @@ pub struct Payout {
     Debug,
     PartialEq,
     Eq,
+    PartialOrd,
+    Ord,
     Hash,
     Serialize,
     Deserialize,
@@ -283,9 +306,12 @@ pub enum PayoutStatus {
 pub struct BalanceTransaction {
     /// `txn_…`
     pub id: String,
+    /// Minor units that came into the platform's balance, before the fee.
+    #[serde(default)]
+    pub amount: i64,
     /// Minor units that the processor kept.
     pub fee: i64,
-    /// The currency of the fee: that of the platform's balance.
+    /// Of both: that of the platform's balance.
     pub currency: Currency,
     /// When the money can be paid out.
     pub available_on: Timestamp,

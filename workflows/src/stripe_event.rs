@@ -4,6 +4,8 @@
 //! routed even before the call that made the object has returned. Metadata is believed on the platform's
 //! own objects only; a connected account's events are routed by the account.
 
+mod payout;
+
 use serde::Deserialize;
 
 use crate::{
@@ -12,11 +14,13 @@ use crate::{
     message::Message,
     money::Currency,
     plan_subscription,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session, TransferPart},
 };
 
 /// Metadata key that holds the checkout's id on sessions, payment intents, charges and refunds.
 pub const CHECKOUT: &str = "sluice_checkout";
+/// Metadata key that holds the refund's id on refunds that were asked for here.
+pub const REFUND: &str = "sluice_refund";
 /// Metadata key that holds the handle's id on connected accounts, and on what the handle pays the platform.
 pub const HANDLE: &str = "sluice_handle";
 /// Metadata key that holds the id of the effect that made an object, by which a lost answer is found again.
@@ -71,12 +75,26 @@ pub struct Object {
     currency: Option<String>,
     #[serde(default)]
     status: Option<serde_json::Value>,
+    #[serde(default)]
+    transfer_reversal: Option<Reference>,
+    #[serde(default)]
+    failure_reason: Option<String>,
+    #[serde(default)]
+    pending_reason: Option<String>,
+    #[serde(default)]
+    arrival_date: Option<i64>,
+    #[serde(default)]
+    failure_message: Option<String>,
+    #[serde(default)]
+    failure_code: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Metadata {
     #[serde(default)]
     sluice_checkout: Option<String>,
+    #[serde(default)]
+    sluice_refund: Option<String>,
     #[serde(default)]
     sluice_handle: Option<String>,
 }
@@ -155,6 +173,7 @@ fn platform(envelope: &Envelope) -> Meaning {
     let object = &envelope.data.object;
     let outcome = match envelope.kind.as_str() {
         kind if is_about_a_plan(kind, object) => return plan(object),
+        kind if payout::is_about_one(kind) => return payout::of_platform(object),
         "checkout.session.completed" if object.payment_status.as_deref() == Some("unpaid") => {
             Outcome::Unpaid
         }
@@ -167,6 +186,17 @@ fn platform(envelope: &Envelope) -> Meaning {
         "checkout.session.async_payment_failed" => Outcome::PaymentFailed,
         "checkout.session.expired" => Outcome::Expired,
         "refund.created" | "refund.updated" | "refund.failed" => return refund(object),
+        // Whatever became of the dispute, it leads to reading the payment.
+        "charge.dispute.created"
+        | "charge.dispute.updated"
+        | "charge.dispute.funds_withdrawn"
+        | "charge.dispute.funds_reinstated"
+        | "charge.dispute.closed" => {
+            return about_payment(object, |_| checkout::Event::ReturnsChanged);
+        }
+        "radar.early_fraud_warning.created" => {
+            return about_payment(object, |warning| checkout::Event::FraudWarning { warning });
+        }
         // Accounts are ours to read, whichever endpoint reports them.
         "account.updated" => {
             return account(
@@ -216,6 +246,7 @@ fn connect(envelope: &Envelope) -> Meaning {
         "account.application.deauthorized" => {
             |account| connect_onboarding::Event::Deauthorized { account: account.to_owned() }
         }
+        kind if payout::is_about_one(kind) => return payout::of_account(envelope),
         _ => return Meaning::Nothing,
     };
     match &envelope.account {
@@ -259,6 +290,14 @@ fn payment(object: &Object) -> Result<Payment, String> {
     Ok(Payment { intent, amount, currency })
 }
 
+/// To the purchase that knows the payment. One without an intent is not ours: Sluice pays by intents only.
+fn about_payment(object: &Object, event: impl Fn(String) -> checkout::Event) -> Meaning {
+    let (Some(id), Some(intent)) = (&object.id, &object.payment_intent) else {
+        return Meaning::Nothing;
+    };
+    Meaning::About(intent.id().to_owned(), Unrouted::Checkout(event(id.clone())))
+}
+
 /// A refund made by hand in Stripe's dashboard carries no metadata: the payment leads to the run.
 fn refund(object: &Object) -> Meaning {
     // Sluice pays by payment intents only: another charge's refund is not ours.
@@ -277,6 +316,18 @@ fn refund(object: &Object) -> Meaning {
         return Meaning::Malformed("data.object.id or amount is missing".to_owned());
     };
     let known_by = payment_intent.clone();
-    let refund = Refund { id, payment_intent, amount, status, asked: None, reason: None };
+    let asked = object.metadata.as_ref().and_then(|metadata| metadata.sluice_refund.as_deref());
+    let refund = Refund {
+        id,
+        payment_intent,
+        amount,
+        status,
+        transfer: match &object.transfer_reversal {
+            Some(_) => TransferPart::Reversed,
+            None => TransferPart::Kept,
+        },
+        asked: asked.and_then(|asked| asked.parse().ok()),
+        reason: object.failure_reason.clone().or_else(|| object.pending_reason.clone()),
+    };
     routed(object, known_by, checkout::Event::RefundReported(refund))
 }

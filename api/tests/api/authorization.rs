@@ -45,6 +45,8 @@ fn samples() -> Vec<Sample> {
     let upgrade = json!({"handle": "alice", "plan": "BUSINESS"});
     let billed = json!({"handle": "alice"});
     let gift = json!({"handle": "alice", "plan": "PRO", "reason": "for {n}"});
+    // Nobody has bought anything: whoever may ask hears so.
+    let back = json!({"visitorEmail": "nobody@example.com"});
     vec![
         sample("createHandle", "/v2/handles", handle, "201"),
         sample("getHandle", "/v2/handles/alice", None, "200"),
@@ -71,6 +73,13 @@ fn samples() -> Vec<Sample> {
         sample("publishPage", "/v2/handles/alice/pages/guide/publish", None, "200"),
         sample("unpublishPage", "/v2/handles/alice/pages/sold/unpublish", None, "200"),
         sample("getEarnings", "/v2/handles/alice/earnings", None, "200"),
+        sample("listCheckouts", "/v2/handles/alice/checkouts", None, "200"),
+        sample("listRefunds", "/v2/handles/alice/refunds", None, "200"),
+        sample("listDisputes", "/v2/handles/alice/disputes", None, "200"),
+        sample("refundPage", "/v2/handles/alice/pages/guide/refund", back.clone(), "404 unknown_checkout"),
+        sample("previewRefund", "/v2/handles/alice/pages/guide/refund/preview", back, "404 unknown_checkout"),
+        sample("explainEarnings", "/v2/handles/alice/earnings/explain", None, "200"),
+        sample("listPayouts", "/v2/handles/alice/payouts", None, "200"),
         sample("getRun", "/v2/runs/{run}", None, "200"),
         sample("getRunHistory", "/v2/runs/{run}/history", None, "200"),
         sample("followRun", "/v2/runs/{run}/events", None, "200"),

@@ -48,6 +48,7 @@ macro_rules! page {
 mod access;
 mod billing;
 mod creators;
+mod returns;
 mod visitors;
 
 fn page(change: Value) -> Send {
@@ -81,7 +82,7 @@ const CONNECT_HOOK: &str = "/v2/public/stripe/connect-webhook";
 
 fn table() -> Vec<Row> {
     let creators = [creators::handles(), creators::connect(), creators::pages()];
-    let others = [visitors::visitors(), visitors::public(), billing::billing()];
+    let others = [visitors::visitors(), visitors::public(), billing::billing(), returns::returns()];
     let access = [access::members(), access::tokens()];
     creators.into_iter().chain(others).chain(access).flatten().collect()
 }

@@ -43,6 +43,7 @@ const NEED_NO_KEY: &[(&str, &str)] = &[
     ("signVisitorOutEverywhere", "there is nothing left to end"),
     ("endVisitorSession", "the session is gone"),
     ("createDashboardLink", "every request makes a link of its own, and none is kept"),
+    ("previewRefund", "it changes nothing"),
     ("receiveStripeEvent", "Stripe's own id is the key"),
     ("receiveStripeConnectEvent", "Stripe's own id is the key"),
 ];

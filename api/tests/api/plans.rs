@@ -1,6 +1,6 @@
 //! Plans: what they lock, how they are had, and what becomes of a handle that loses one.
 
-use entities::{audit_log, handle, ledger};
+use entities::{audit_log, handle, ledger, operator_case};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use workflows::{
@@ -53,7 +53,12 @@ async fn subscribe(world: &World) -> Seen {
 
 /// Something changed at Stripe, and a webhook says so.
 async fn stripe_says(world: &World, id: &str, kind: &str, status: SubscriptionStatus) {
-    *world.stripe.billing.lock().unwrap() = billing(world, status);
+    stripe_reads(world, id, kind, billing(world, status)).await;
+}
+
+/// A webhook comes, and this is what is read then.
+async fn stripe_reads(world: &World, id: &str, kind: &str, billing: Billing) {
+    *world.stripe.billing.lock().unwrap() = billing;
     let db = world.engine.database().read();
     let handle = handle::find_by_name(db, "alice").await.unwrap().unwrap();
     let metadata = json!({"sluice_handle": workflows::id::HandleId(handle.id)});
@@ -231,6 +236,57 @@ async fn what_stripe_refuses_leaves_the_plan_as_it_is(world: World) {
     *world.stripe.refusing.lock().unwrap() = None;
     subscribe(&world).await.expect(200);
     assert_eq!(world.stripe.made("customer"), 1);
+}
+
+async fn a_forgotten_price_costs_nobody_the_plan(world: World) {
+    world.free_handle("alice").await;
+    subscribe(&world).await.expect(200);
+    let updated = "customer.subscription.updated";
+    stripe_says(&world, "evt_1", updated, SubscriptionStatus::Active).await;
+    // Those who run the service put a new price in the place of the old one.
+    let mut forgotten = billing(&world, SubscriptionStatus::Active);
+    forgotten.subscription.as_mut().unwrap().plan = None;
+    stripe_reads(&world, "evt_2", updated, forgotten).await;
+    let kept = world.summary("alice").await;
+    assert_eq!((&kept["plan"], &kept["source"]), (&json!("PRO"), &json!("STRIPE")));
+    create(&world, "guide", "PAID").await.expect(201);
+    let cases = operator_case::list_open_any_handle(world.engine.database().read(), 10).await;
+    let kinds: Vec<_> = cases.unwrap().into_iter().map(|case| case.kind).collect();
+    assert_eq!(kinds, ["unknown_price"]);
+}
+
+async fn a_wrong_key_for_a_while_costs_nobody_the_plan(world: World) {
+    world.free_handle("alice").await;
+    subscribe(&world).await.expect(200);
+    let updated = "customer.subscription.updated";
+    stripe_says(&world, "evt_1", updated, SubscriptionStatus::Active).await;
+    *world.stripe.knows_nobody.lock().unwrap() = true;
+    stripe_says(&world, "evt_2", updated, SubscriptionStatus::Active).await;
+    for _ in 0..3 {
+        world.engine.clock().advance(2 * Timestamp::DAY);
+        world.settle().await;
+        let kept = world.summary("alice").await;
+        assert_eq!((&kept["plan"], &kept["status"]), (&json!("PRO"), &json!("ACTIVE")));
+    }
+    create(&world, "guide", "PAID").await.expect(201);
+    let db = world.engine.database().read();
+    let cases = operator_case::list_open_any_handle(db, 10).await.unwrap();
+    assert_eq!(cases.iter().map(|case| case.kind.as_str()).collect::<Vec<_>>(), ["customer_missing"]);
+    // The key is mended: the timer finds out, and the count begins anew.
+    *world.stripe.knows_nobody.lock().unwrap() = false;
+    world.engine.clock().advance(Timestamp::DAY);
+    world.settle().await;
+    *world.stripe.knows_nobody.lock().unwrap() = true;
+    stripe_says(&world, "evt_3", updated, SubscriptionStatus::Active).await;
+    assert_eq!(world.summary("alice").await["plan"], "PRO");
+    // It stays wrong, or the customer is gone.
+    world.engine.clock().advance(8 * Timestamp::DAY);
+    world.settle().await;
+    let gone = world.summary("alice").await;
+    assert_eq!((&gone["plan"], &gone["status"]), (&json!("FREE"), &json!("NONE")));
+    *world.stripe.knows_nobody.lock().unwrap() = false;
+    subscribe(&world).await.expect(200);
+    assert_eq!(world.stripe.made("customer"), 2);
 }
 
 async fn only_administrators_set_plans_by_hand(world: World) {

@@ -1,6 +1,6 @@
 //! A Stripe, a post office and an outside that answer from memory.
 
-use std::sync::Mutex;
+use std::{collections::HashMap, sync::Mutex};
 
 use async_trait::async_trait;
 use engine::{Perform, Task, Trouble};
@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use workflows::{
     Timestamp,
-    effect::{Answer, Effect, Failure, Mail, OnboardingUrls},
+    effect::{Answer, Effect, Failure, Mail, OnboardingUrls, PlanSessionRequest},
     id::MagicLinkId,
+    money::{Currency, part_of},
     stripe::{
-        Account, Billing, CapabilityStatus, Outcome, Refund, RefundStatus, Requirements, Session,
+        Account, Billing, CapabilityStatus, Charge, Outcome, Refund, RefundStatus, Requirements,
+        Session, Transfer, TransferPart,
     },
 };
 
@@ -35,11 +37,44 @@ pub struct Stripe {
     pub mailed: Mutex<Vec<MagicLinkId>>,
     /// What handles pay for.
     pub billing: Mutex<Billing>,
+    /// It knows none of the customers: it is asked with the key of another account.
+    pub knows_nobody: Mutex<bool>,
+    /// Pages that lead here afterwards are refused.
+    pub refusing_pages_to: Mutex<Option<&'static str>>,
+    /// Where each page to subscribe on leads afterwards, by its address.
+    pub pages: Mutex<HashMap<String, String>>,
+    /// Pages to subscribe on that were closed: their addresses.
+    pub closed: Mutex<Vec<String>>,
     /// How many accounts, links and sessions were made.
     pub made: Mutex<Vec<&'static str>>,
+    /// What came back of payments, by payment intent.
+    pub charges: Mutex<HashMap<String, Charge>>,
 }
 
 impl Stripe {
+    /// The charge of a payment of 10 dollars with a fee of 50 cents, after a change.
+    pub fn charge(&self, intent: &str, change: impl FnOnce(&mut Charge)) -> Charge {
+        let mut charges = self.charges.lock().unwrap();
+        let charge = charges.entry(intent.to_owned()).or_insert_with(|| Charge {
+            id: format!("ch_{intent}"),
+            currency: Currency::USD,
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            transfer: Some(Transfer { id: format!("tr_{intent}"), amount: 1_000, reversed: 0 }),
+            fee_returned: 0,
+        });
+        change(charge);
+        charge.clone()
+    }
+
+    /// Takes a part of the transfer and of the fee back.
+    pub fn reverse(charge: &mut Charge, amount: i64) {
+        if let Some(transfer) = &mut charge.transfer {
+            transfer.reversed += amount;
+            charge.fee_returned = part_of(50, transfer.reversed, transfer.amount);
+        }
+    }
+
     pub fn made(&self, what: &str) -> usize {
         self.made.lock().unwrap().iter().filter(|made| **made == what).count()
     }
@@ -78,6 +113,30 @@ impl Stripe {
             }
             false => Ok(()),
         }
+    }
+
+    fn expect_customer(&self, customer: &str) -> Result<(), Trouble> {
+        match *self.knows_nobody.lock().unwrap() {
+            true => {
+                let code = "resource_missing".to_owned();
+                let message = format!("No such customer: '{customer}'");
+                Err(Trouble::Permanent(Failure { code, message }))
+            }
+            false => Ok(()),
+        }
+    }
+
+    fn open_page(&self, request: &PlanSessionRequest) -> Result<String, Trouble> {
+        self.expect_customer(&request.customer)?;
+        let to = *self.refusing_pages_to.lock().unwrap();
+        if to.is_some_and(|to| request.success_url.ends_with(to)) {
+            let (code, message) = ("api_error".to_owned(), "no page for you".to_owned());
+            return Err(Trouble::Permanent(Failure { code, message }));
+        }
+        let n = self.make("plan session")?;
+        let url = format!("https://checkout.stripe.test/{}/{n}", request.price);
+        self.pages.lock().unwrap().insert(url.clone(), request.success_url.clone());
+        Ok(url)
     }
 
     fn make(&self, what: &'static str) -> Result<usize, Trouble> {
@@ -132,14 +191,35 @@ impl Perform for Stripe {
             Effect::ExpireCheckoutSession { session } => {
                 Answer::SessionRetrieved(Session { id: session.clone(), outcome: Outcome::Expired })
             }
-            Effect::CreateRefund { payment_intent, amount, .. } => Answer::RefundCreated(Refund {
-                id: format!("re_{payment_intent}"),
-                payment_intent: payment_intent.clone(),
-                amount: *amount,
-                status: RefundStatus::Succeeded,
-                asked: None,
-                reason: None,
-            }),
+            Effect::CreateRefund { payment_intent, amount, asked, .. } => {
+                self.make("refund")?;
+                let charge = self.charge(payment_intent, |charge| {
+                    charge.refunds.push(Refund {
+                        id: format!("re_{payment_intent}_{}", charge.refunds.len()),
+                        payment_intent: payment_intent.clone(),
+                        amount: *amount,
+                        status: RefundStatus::Succeeded,
+                        transfer: TransferPart::Reversed,
+                        asked: *asked,
+                        reason: None,
+                    });
+                    Self::reverse(charge, *amount);
+                });
+                Answer::RefundCreated(charge.refunds.last().unwrap().clone())
+            }
+            Effect::RetrieveCharge { payment_intent, .. } => {
+                Answer::ChargeRetrieved(Box::new(self.charge(payment_intent, |_| {})))
+            }
+            Effect::ReverseTransfer { transfer, amount, .. } => {
+                self.make("reversal")?;
+                let intent = transfer.trim_start_matches("tr_");
+                self.charge(intent, |charge| Self::reverse(charge, *amount));
+                Answer::TransferReversed { reversal: "trr_1".to_owned() }
+            }
+            Effect::CreateTransfer { .. } => {
+                let n = self.make("transfer")?;
+                Answer::TransferCreated { transfer: format!("tr_again_{n}") }
+            }
             Effect::SendMail(mail) => {
                 if let Mail::MagicLink(link) = mail {
                     self.mailed.lock().unwrap().push(*link);
@@ -152,19 +232,24 @@ impl Perform for Stripe {
                 Answer::CustomerCreated { customer: format!("cus_{}", task.id.0.simple()) }
             }
             Effect::CreatePlanSession(request) => {
-                let n = self.make("plan session")?;
-                let url = format!("https://checkout.stripe.test/{}/{n}", request.price);
-                Answer::PlanSessionCreated { session: format!("cs_{}", task.id), url }
+                let url = self.open_page(request)?;
+                Answer::PlanSessionCreated { session: format!("cs_{url}"), url }
             }
-            Effect::ExpirePlanSession { .. } => Answer::PlanSessionClosed,
-            Effect::CreatePortalSession { .. } => {
+            Effect::ExpirePlanSession { session } => {
+                self.closed.lock().unwrap().push(session.trim_start_matches("cs_").to_owned());
+                Answer::PlanSessionClosed
+            }
+            Effect::CreatePortalSession { customer, .. } => {
+                self.expect_customer(customer)?;
                 let n = self.make("portal")?;
                 Answer::PortalSessionCreated {
                     url: format!("https://billing.stripe.test/session/{n}"),
-                    expires_at: task.asked_at.plus(5 * Timestamp::MINUTE),
+                    // Stripe tells the time in seconds.
+                    expires_at: Timestamp::from_secs(task.asked_at.secs() + 300),
                 }
             }
-            Effect::RetrieveBilling { .. } => {
+            Effect::RetrieveBilling { customer, .. } => {
+                self.expect_customer(customer)?;
                 Answer::BillingRetrieved(self.billing.lock().unwrap().clone())
             }
             other => panic!("not in this world: {other:?}"),

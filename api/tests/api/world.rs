@@ -14,7 +14,7 @@ use migration::testing::TestDatabase;
 use poem::{EndpointExt, Response, endpoint::BoxEndpoint};
 use serde_json::{Value, json};
 use tokio::{
-    sync::{Mutex, Notify},
+    sync::{Mutex, Notify, OwnedMutexGuard},
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
@@ -181,6 +181,19 @@ impl World {
     pub async fn stop_working(&self) {
         self.settle().await;
         self.worker.task.abort();
+    }
+
+    /// Nobody works until what is returned is dropped.
+    pub async fn hold(&self) -> OwnedMutexGuard<()> {
+        self.worker.turn.clone().lock_owned().await
+    }
+
+    /// Waits until so many messages wait for somebody to work.
+    pub async fn until_waiting(&self, messages: i64) {
+        let sql = "SELECT count(*) AS number FROM inbox WHERE status = 'PENDING'";
+        while self.number(sql).await != messages {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Everything that is due is done.

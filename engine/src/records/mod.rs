@@ -1,25 +1,30 @@
 //! Writers of records: one for each kind. All records of a batch are gathered first, so that each kind is
 //! written with one statement, in one fixed order of tables.
 
+mod access;
 mod checkout;
 mod connect_account;
+mod dispute;
 mod grant;
 mod ledger;
 mod marker;
 mod operator_case;
+mod payout;
 mod plan_subscription;
+mod refund;
 mod visitor_session;
 
 use entities::{inbox, stripe_object, together::Together};
 use sea_orm::ConnectionTrait;
 use workflows::{
     Timestamp,
-    id::RunId,
+    id::{HandleId, RunId},
     ledger::Transaction,
     message::Message,
     record::{
-        CheckoutUpdate, ConnectAccountUpdate, Grant, LoginLink, MarkerUpdate, OperatorCase,
-        PastConnectAccount, PlanSubscriptionUpdate, Record, VisitorSession,
+        AccessUpdate, CheckoutUpdate, ConnectAccountUpdate, DisputeUpdate, Grant, LoginLink,
+        MarkerUpdate, OperatorCase, PastConnectAccount, PayoutUpdate, PlanSubscriptionUpdate,
+        Record, RefundUpdate, VisitorSession,
     },
 };
 
@@ -30,16 +35,22 @@ use crate::{Engine, EngineError, send, step::Walked};
 struct Gathered {
     ledger: Vec<(Timestamp, Transaction)>,
     grants: Vec<(Timestamp, Grant)>,
+    accesses: Vec<(Timestamp, AccessUpdate)>,
     checkouts: Vec<(Timestamp, CheckoutUpdate)>,
+    refunds: Vec<(Timestamp, RefundUpdate)>,
+    disputes: Vec<(Timestamp, DisputeUpdate)>,
     connect_accounts: Vec<(Timestamp, ConnectAccountUpdate)>,
     past_connect_accounts: Vec<(Timestamp, PastConnectAccount)>,
     login_links: Vec<(Timestamp, LoginLink)>,
     plans: Vec<(Timestamp, PlanSubscriptionUpdate)>,
+    payouts: Vec<(Timestamp, PayoutUpdate)>,
     stripe_objects: Vec<stripe_object::StripeObject>,
     markers: Vec<MarkerUpdate>,
     visitor_sessions: Vec<(Timestamp, VisitorSession)>,
     cases: Vec<(Timestamp, RunId, OperatorCase)>,
     sends: Vec<inbox::NewInbox>,
+    /// Whose the run is whose records are added.
+    handle: Option<HandleId>,
 }
 
 /// Writes the records of a batch, and says how many messages to runs are among them. What needs no answer from
@@ -55,6 +66,7 @@ pub async fn write(
         let Some(run) = walked.stepped.as_ref().map(|run| (RunId(run.id), run.version)) else {
             continue;
         };
+        gathered.handle = walked.handle_id.map(HandleId);
         for (n, (at, record)) in std::mem::take(&mut walked.records).into_iter().enumerate() {
             gathered.add(run, n, at, record)?;
         }
@@ -73,11 +85,15 @@ impl Gathered {
         match record {
             Record::Ledger(transaction) => self.ledger.push((at, transaction)),
             Record::Grant(grant) => self.grants.push((at, grant)),
+            Record::Access(update) => self.accesses.push((at, update)),
             Record::Checkout(update) => self.checkouts.push((at, update)),
+            Record::Refund(update) => self.refunds.push((at, *update)),
+            Record::Dispute(update) => self.disputes.push((at, *update)),
             Record::ConnectAccount(update) => self.connect_accounts.push((at, *update)),
             Record::PastConnectAccount(past) => self.past_connect_accounts.push((at, past)),
             Record::LoginLink(link) => self.login_links.push((at, link)),
             Record::PlanSubscription(update) => self.plans.push((at, *update)),
+            Record::Payout(update) => self.payouts.push((at, *update)),
             Record::StripeObject(id) => {
                 self.stripe_objects.push(stripe_object::StripeObject { id, run_id: run.0 });
             }
@@ -90,7 +106,7 @@ impl Gathered {
     }
 
     fn send(&mut self, source_id: String, message: &Message) -> Result<(), EngineError> {
-        self.sends.push(send::row("run", source_id, message, None)?);
+        self.sends.push(send::row("run", source_id, message, self.handle)?);
         Ok(())
     }
 
@@ -105,11 +121,15 @@ impl Gathered {
             let message = Message::Checkout(loser, lost);
             self.sends.push(send::row("entitlement", loser.to_string(), &message, None)?);
         }
+        access::write(together, &self.accesses);
         checkout::write(together, &self.checkouts);
+        refund::write(db, &self.refunds).await?;
+        dispute::write(db, &self.disputes).await?;
         connect_account::write(db, &self.connect_accounts).await?;
         connect_account::write_past(db, &self.past_connect_accounts).await?;
         connect_account::write_login_links(db, &self.login_links).await?;
         plan_subscription::write(db, &self.plans).await?;
+        payout::write(db, &self.payouts).await?;
         if !self.stripe_objects.is_empty() {
             self.stripe_objects.sort_unstable_by(|a, b| a.id.cmp(&b.id));
             stripe_object::insert(together, &self.stripe_objects);

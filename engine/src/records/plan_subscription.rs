@@ -17,7 +17,10 @@ pub async fn write(
     for (at, update) in sorted {
         let link = match update.link {
             PlanLinkChange::Keep => Link::Keep,
-            PlanLinkChange::Drop | PlanLinkChange::Set(_) => Link::Replace,
+            PlanLinkChange::Drop
+            | PlanLinkChange::Asked(_)
+            | PlanLinkChange::Set(_)
+            | PlanLinkChange::Failed(_) => Link::Replace,
         };
         plan_subscription::set(db, &row(*at, update), link).await?;
     }
@@ -29,9 +32,11 @@ fn row(at: Timestamp, update: &PlanSubscriptionUpdate) -> PlanSubscription {
         name.into().to_owned()
     }
     let subscription = update.subscription.as_ref();
-    let link = match &update.link {
-        PlanLinkChange::Set(link) => Some(link),
-        PlanLinkChange::Keep | PlanLinkChange::Drop => None,
+    let (request, link, failure) = match &update.link {
+        PlanLinkChange::Keep | PlanLinkChange::Drop => (None, None, None),
+        PlanLinkChange::Asked(request) => (*request, None, None),
+        PlanLinkChange::Set(link) => (link.request, Some(link), None),
+        PlanLinkChange::Failed(failure) => (None, None, Some(failure)),
     };
     PlanSubscription {
         handle_id: update.handle.0,
@@ -52,7 +57,9 @@ fn row(at: Timestamp, update: &PlanSubscriptionUpdate) -> PlanSubscription {
         link_purpose: link.map(|link| text(link.purpose)),
         link_url: link.map(|link| link.url.clone()),
         link_expires_at: link.map(|link| link.expires_at.millis()),
-        failure: update.failure.clone(),
+        link_request: request.map(|request| request.0),
+        failure: failure.map(|failure| failure.message.clone()),
+        failure_request: failure.and_then(|failure| failure.request).map(|request| request.0),
         updated_at: at.millis(),
     }
 }

@@ -5,6 +5,7 @@
 mod audit;
 mod crash;
 mod delivery;
+mod earnings;
 mod failures;
 mod grants;
 mod housekeeping;

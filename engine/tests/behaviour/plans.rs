@@ -1,14 +1,21 @@
 //! Plans of handles: the row that the API reads, and what is posted.
 
 use engine::{Invariant, Letter};
-use entities::{ledger, plan_subscription, rollup_queue};
+use entities::{
+    ledger, operator_case,
+    plan_subscription::{self, PlanSubscription},
+    rollup_queue,
+};
 use uuid::Uuid;
 use workflows::{
     Timestamp,
+    effect::Failure,
+    id::PlanLinkId,
     message::Message,
     money::Currency,
     plan::Plan,
     plan_subscription::{Event, Manual, Subscribe},
+    record::PlanLinkPurpose,
     stripe::{Billing, PaidInvoice, Subscription, SubscriptionStatus},
 };
 
@@ -51,16 +58,27 @@ fn subscribed(world: &World) -> Vec<Event> {
             success_url: "https://sluice.test/".to_owned(),
             cancel_url: "https://sluice.test/".to_owned(),
             expires_at: until,
+            request: Some(plan_link(1)),
         })),
         Event::CustomerCreated { customer: "cus_1".to_owned() },
         Event::CheckoutCreated {
             session: "cs_1".to_owned(),
             url: "https://stripe.test/secret".to_owned(),
             expires_at: until,
+            request: Some(plan_link(1)),
         },
         Event::Changed,
-        Event::BillingRetrieved { reading: 1, billing },
+        Event::BillingRetrieved { reading: 1, customer: None, billing },
     ]
+}
+
+fn plan_link(number: u128) -> PlanLinkId {
+    PlanLinkId(Uuid::from_u128(number))
+}
+
+async fn row(world: &World) -> PlanSubscription {
+    let db = world.engine.database().write();
+    plan_subscription::of_handle(db, world.handle.0).await.unwrap().unwrap()
 }
 
 on_both! {
@@ -68,7 +86,7 @@ on_both! {
         let mut events = subscribed(&world);
         // Read once more, the same invoice is there.
         let Some(Event::BillingRetrieved { billing, .. }) = events.last().cloned() else { panic!() };
-        events.extend([Event::Changed, Event::BillingRetrieved { reading: 2, billing }]);
+        events.extend([Event::Changed, Event::BillingRetrieved { reading: 2, customer: None, billing }]);
         hear(&world, events).await;
         let db = world.engine.database().read();
         let row = plan_subscription::of_handle(db, world.handle.0).await.unwrap().unwrap();
@@ -105,12 +123,60 @@ on_both! {
         let mut events = subscribed(&world);
         events.truncate(3);
         hear(&world, events).await;
-        let db = world.engine.database().write();
-        let row = plan_subscription::of_handle(db, world.handle.0).await.unwrap().unwrap();
-        assert_eq!(row.link_url.as_deref(), Some("https://stripe.test/secret"));
+        let made = row(&world).await;
+        assert_eq!(made.link_url.as_deref(), Some("https://stripe.test/secret"));
+        assert_eq!(made.link_request, Some(plan_link(1).0));
         world.engine.clock().advance(2 * Timestamp::HOUR);
         world.engine.retain().await.unwrap();
-        let row = plan_subscription::of_handle(db, world.handle.0).await.unwrap().unwrap();
+        let row = row(&world).await;
         assert_eq!((row.link_purpose, row.link_url, row.link_expires_at), (None, None, None));
+        assert_eq!(row.link_request, None);
+    }
+
+    async fn the_row_says_whose_link_it_is(world: World) {
+        let mut events = subscribed(&world);
+        events.truncate(3);
+        hear(&world, events).await;
+        let portal = |n| Event::OpenPortal {
+            return_url: "https://sluice.test/".to_owned(),
+            request: Some(plan_link(n)),
+        };
+        hear(&world, vec![portal(2)]).await;
+        let asked = row(&world).await;
+        assert_eq!((asked.link_request, asked.link_url), (Some(plan_link(2).0), None));
+        let failure = Failure { code: "api_error".to_owned(), message: "no portal".to_owned() };
+        let (purpose, request) = (PlanLinkPurpose::Portal, Some(plan_link(2)));
+        let failed = Event::LinkFailed { purpose, failure, request };
+        // What happens beside it changes nothing about it.
+        hear(&world, vec![failed, Event::Changed]).await;
+        let row_of_failure = row(&world).await;
+        assert_eq!(row_of_failure.failure.as_deref(), Some("no portal"));
+        assert_eq!(row_of_failure.failure_request, Some(plan_link(2).0));
+        assert_eq!(row_of_failure.link_request, None);
+        hear(&world, vec![portal(3)]).await;
+        let asked = row(&world).await;
+        assert_eq!((asked.failure, asked.failure_request), (None, None));
+        assert_eq!(asked.link_request, Some(plan_link(3).0));
+    }
+
+    async fn a_customer_that_is_missing_is_a_case_for_a_person(world: World) {
+        let mut events = subscribed(&world);
+        let missing = |reading| Event::BillingUnreadable {
+            reading,
+            customer: Some("cus_1".to_owned()),
+            failure: Failure {
+                code: "resource_missing".to_owned(),
+                message: "No such customer: 'cus_1'".to_owned(),
+            },
+        };
+        events.extend([Event::Changed, missing(2), Event::Changed, missing(3)]);
+        hear(&world, events).await;
+        let row = row(&world).await;
+        assert_eq!((row.plan.as_str(), row.status.as_str()), ("PRO", "ACTIVE"));
+        let cases = operator_case::list_open_any_handle(world.engine.database().read(), 10).await;
+        let cases = cases.unwrap();
+        assert_eq!(cases.len(), 1, "{cases:?}");
+        assert_eq!((cases[0].kind.as_str(), cases[0].key.as_str()), ("customer_missing", "cus_1"));
+        assert!(cases[0].detail.contains("No such customer"), "{}", cases[0].detail);
     }
 }

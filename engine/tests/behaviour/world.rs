@@ -16,11 +16,11 @@ use workflows::{
     Timestamp,
     checkout::{Checkout, Event, Order, Request},
     effect::{Answer, Effect, Queue},
-    id::{CheckoutId, HandleId, PageId, RunId, VisitorId},
+    id::{CheckoutId, HandleId, PageId, RefundId, RunId, VisitorId},
     ledger::Sale,
     message::Message,
-    money::Currency,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    money::{Currency, part_of},
+    stripe::{Charge, Outcome, Payment, Refund, RefundStatus, Session, Transfer, TransferPart},
     workflow::Workflow,
 };
 
@@ -235,9 +235,49 @@ pub struct FakeStripe {
     /// How often something was looked up.
     pub lookups: Mutex<usize>,
     pub hidden: Mutex<bool>,
+    /// What came back of payments, by payment intent.
+    pub charges: Mutex<HashMap<String, Charge>>,
 }
 
 impl FakeStripe {
+    /// The charge of a payment of 1,000 with a fee of 50, of which nothing has come back.
+    fn charge(&self, intent: &str, change: impl FnOnce(&mut Charge)) -> Charge {
+        let mut charges = self.charges.lock().unwrap();
+        let charge = charges.entry(intent.to_owned()).or_insert_with(|| Charge {
+            id: format!("ch_{intent}"),
+            currency: Currency::USD,
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            transfer: Some(Transfer { id: format!("tr_{intent}"), amount: 1_000, reversed: 0 }),
+            fee_returned: 0,
+        });
+        change(charge);
+        charge.clone()
+    }
+
+    /// A refund, with its part of transfer and fee.
+    pub fn refund(&self, intent: &str, amount: i64, asked: Option<RefundId>) -> Refund {
+        let mut made = None;
+        self.charge(intent, |charge| {
+            let refund = Refund {
+                id: format!("re_{intent}_{}", charge.refunds.len()),
+                payment_intent: intent.to_owned(),
+                amount,
+                status: RefundStatus::Succeeded,
+                transfer: TransferPart::Reversed,
+                asked,
+                reason: None,
+            };
+            charge.refunds.push(refund.clone());
+            if let Some(transfer) = &mut charge.transfer {
+                transfer.reversed += amount;
+                charge.fee_returned = part_of(50, transfer.reversed, transfer.amount);
+            }
+            made = Some(refund);
+        });
+        made.unwrap()
+    }
+
     pub fn next(&self, trouble: Trouble) {
         self.troubles.lock().unwrap().push(trouble);
     }
@@ -250,7 +290,7 @@ impl FakeStripe {
         self.objects.lock().unwrap().len()
     }
 
-    fn answer(task: &Task) -> Answer {
+    fn answer(&self, task: &Task) -> Answer {
         match &task.effect {
             Effect::CreateCheckoutSession(request) => Answer::SessionCreated {
                 session: format!("cs_{}", request.checkout),
@@ -262,14 +302,12 @@ impl FakeStripe {
             Effect::RetrieveCheckoutSession { session } => {
                 Answer::SessionRetrieved(Session { id: session.clone(), outcome: Outcome::Open })
             }
-            Effect::CreateRefund { payment_intent, amount, .. } => Answer::RefundCreated(Refund {
-                id: format!("re_{payment_intent}"),
-                payment_intent: payment_intent.clone(),
-                amount: *amount,
-                status: RefundStatus::Succeeded,
-                asked: None,
-                reason: None,
-            }),
+            Effect::CreateRefund { payment_intent, amount, asked, .. } => {
+                Answer::RefundCreated(self.refund(payment_intent, *amount, *asked))
+            }
+            Effect::RetrieveCharge { payment_intent, .. } => {
+                Answer::ChargeRetrieved(Box::new(self.charge(payment_intent, |_| {})))
+            }
             Effect::SendMail(_) => Answer::MailSent,
             other => panic!("not in this world: {other:?}"),
         }
@@ -286,7 +324,7 @@ impl Perform for FakeStripe {
         let key = task.idempotency_key();
         let answer = {
             let mut objects = self.objects.lock().unwrap();
-            objects.entry(key).or_insert_with(|| Self::answer(task)).clone()
+            objects.entry(key).or_insert_with(|| self.answer(task)).clone()
         };
         // The work is done, and the answer is on its way: a good moment to crash.
         tokio::task::yield_now().await;

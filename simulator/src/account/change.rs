@@ -35,6 +35,8 @@ pub(crate) struct AccountChange {
     payouts_enabled: Option<bool>,
     /// Of capabilities that were asked for.
     capabilities: BTreeMap<String, CapabilityStatus>,
+    /// Whether transfers to it cannot be reversed; nothing else is changed with it.
+    refuse_reversals: Option<bool>,
 }
 
 /// Tells a field that is null from one that is not given.
@@ -112,6 +114,10 @@ impl Account {
 /// Does what the control interface asks for. None: there is no such account.
 pub(crate) fn change(state: &mut State, id: &str, change: AccountChange) -> Option<Value> {
     let account = state.accounts.get_mut(id)?;
+    if let Some(refuses) = change.refuse_reversals {
+        account.refuses_reversals = refuses;
+        return state.render(id);
+    }
     let silent = change.silent;
     if change.deauthorize || change.authorize {
         account.deauthorized = change.deauthorize;

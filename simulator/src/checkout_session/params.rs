@@ -63,22 +63,11 @@ pub(super) fn check_fee_payer(call: &Call, intent: &IntentData) -> Result<(), Ap
 
 /// The accounts that the money is for must be there and able to take it.
 pub(super) fn check_accounts(state: &State, intent: &IntentData) -> Result<(), ApiError> {
-    let connected = |id: &str, param: &str| match state.accounts.get(id) {
-        None => Err(ApiError::no_such_reference("destination", id, param)),
-        Some(_) => account::accessible(state, id),
-    };
     if let Some(id) = &intent.on_behalf_of {
-        connected(id, "payment_intent_data[on_behalf_of]")?;
+        account::connected(state, id, "payment_intent_data[on_behalf_of]")?;
     }
     if let Some(id) = &intent.destination {
-        let param = "payment_intent_data[transfer_data][destination]";
-        if !connected(id, param)?.can_receive_transfers() {
-            let message = "Your destination account needs to have at least one of the following \
-                           capabilities enabled: transfers, crypto_transfers, legacy_payments";
-            return Err(
-                ApiError::refused(message).with_code("insufficient_capabilities_for_transfer")
-            );
-        }
+        account::check_receiver(state, id, "payment_intent_data[transfer_data][destination]")?;
     }
     Ok(())
 }

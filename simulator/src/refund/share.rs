@@ -33,10 +33,11 @@ pub(super) fn take_back_of_transfer(
     amount: i64,
 ) -> Option<String> {
     let charge = state.charges.get_mut(charge_id)?;
-    let before = charge.refunded_from_transfer;
-    charge.refunded_from_transfer += amount;
-    let after = charge.refunded_from_transfer;
     let whole = charge.amount;
+    let before = charge.refunded_from_transfer;
+    // A refund that failed and is made again took its share already.
+    let after = (before + amount).min(whole);
+    charge.refunded_from_transfer = after;
     let transfer_id = charge.transfer.clone()?;
     let total = state.transfers.get(&transfer_id)?.amount;
     let share = money::round_share(total, after, whole) - money::round_share(total, before, whole);
@@ -49,15 +50,17 @@ pub(super) fn take_back_of_transfer(
     transfer::take_back(state, new)
 }
 
-/// Gives back the part of the application fee that belongs to this part of the charge.
-pub(super) fn give_back_of_fee(state: &mut State, charge_id: &str, amount: i64) {
+/// Gives back the part of the application fee that belongs to this part of the charge: with refunds
+/// and with reversals by hand alike, so that together they never give back more than the fee, and
+/// exactly the fee with the last part.
+pub(crate) fn give_back_of_fee(state: &mut State, charge_id: &str, amount: i64) {
     let Some(charge) = state.charges.get_mut(charge_id) else {
         return;
     };
-    let before = charge.refunded_from_fee;
-    charge.refunded_from_fee += amount;
-    let after = charge.refunded_from_fee;
     let whole = charge.amount;
+    let before = charge.refunded_from_fee;
+    let after = (before + amount).min(whole);
+    charge.refunded_from_fee = after;
     let Some(fee_id) = charge.application_fee.clone() else {
         return;
     };

@@ -202,7 +202,10 @@ async fn subscription_money_is_counted_apart_from_sales() {
     let fee = 65;
     assert_eq!(
         after["subscriptions"]["eur"],
-        json!({ "paid": 2400, "refunded": 0, "processor_fees": 2 * fee, "invoices": 2 })
+        json!({
+            "paid": 2400, "refunded": 0, "disputed": 0, "dispute_fees": 0,
+            "processor_fees": 2 * fee, "invoices": 2,
+        })
     );
     let balance = |summary: &Value| summary["platform"]["eur"]["balance"].as_i64().unwrap();
     assert_eq!(balance(&after), balance(&before) + 2 * (1200 - fee));

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Sim, text};
+use crate::support::{Sim, as_account, text};
 
 /// Where to look for the examples instead.
 const ELSEWHERE: &str = "STRIPE_FIXTURES";
@@ -88,7 +89,7 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
     let path = format!("refunds/{}", text(&refund["id"]));
     for status in ["pending", "failed"] {
         let body = json!({ "status": status });
-        loose.push(sim.control(reqwest::Method::POST, &path, body).await.ok());
+        loose.push(sim.control(Method::POST, &path, body).await.ok());
     }
     for outcomes in [
         vec!["declined", "paid"],
@@ -102,14 +103,15 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
             sim.play(&session, json!({ "outcome": outcome })).await.ok();
         }
     }
+    loose.extend(disputed_objects(sim).await);
     let path = format!("accounts/{account}");
     let restricted = json!({
         "disabled_reason": "requirements.past_due",
         "errors": [{ "requirement": "external_account", "code": "invalid_value_other",
             "reason": "No such account." }],
     });
-    sim.control(reqwest::Method::POST, &path, restricted).await.ok();
-    let request = sim.api(reqwest::Method::GET, "/v1/events?limit=100");
+    sim.control(Method::POST, &path, restricted).await.ok();
+    let request = sim.api(Method::GET, "/v1/events?limit=100");
     let of_account = crate::support::send(request.header("stripe-account", &account)).await.ok();
     loose.extend(of_account["data"].as_array().unwrap().clone());
 
@@ -126,11 +128,14 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
         "/v1/charges",
         "/v1/checkout/sessions",
         "/v1/customers",
+        "/v1/disputes",
         "/v1/events",
         "/v1/invoices",
         "/v1/payment_intents",
+        "/v1/payouts",
         "/v1/prices",
         "/v1/products",
+        "/v1/radar/early_fraud_warnings",
         "/v1/refunds",
         "/v1/subscriptions?status=all",
         "/v1/transfers",
@@ -145,7 +150,7 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
     }
     loose.push(sim.get("/v1/account").await.ok());
     let disconnected = json!({ "deauthorize": true });
-    sim.control(reqwest::Method::POST, &path, disconnected).await.ok();
+    sim.control(Method::POST, &path, disconnected).await.ok();
 
     let snapshots: Vec<Value> = loose
         .iter()
@@ -157,6 +162,39 @@ async fn all_objects(sim: &Sim) -> BTreeMap<String, Vec<Value>> {
         by_name.entry(text(&object["object"])).or_default().push(object);
     }
     by_name
+}
+
+/// Lets buyers and banks take payments back; gives what only the connected account sees.
+async fn disputed_objects(sim: &Sim) -> Vec<Value> {
+    let account = sim.account().await;
+    let form = format!("amount=100&currency=eur&destination={account}");
+    let by_hand = sim.post("/v1/transfers", &form).await.ok();
+    let path = format!("/v1/transfers/{}/reversals", text(&by_hand["id"]));
+    sim.post(&path, "amount=40").await.ok();
+    for verdict in ["won", "lost"] {
+        let charge = text(&sim.paid(1_000, Some((&account, 100))).await["id"]);
+        let warning = format!("charges/{charge}/early_fraud_warning");
+        sim.control(Method::POST, &warning, json!({})).await.ok();
+        let dispute = format!("charges/{charge}/dispute");
+        let dispute = sim.control(Method::POST, &dispute, json!({})).await.ok();
+        let path = format!("disputes/{}", text(&dispute["id"]));
+        let body = json!({ "status": "under_review" });
+        sim.control(Method::POST, &path, body).await.ok();
+        let body = json!({ "status": verdict });
+        sim.control(Method::POST, &format!("{path}/close"), body).await.ok();
+    }
+    for body in [json!({ "currency": "eur" }), json!({ "currency": "eur", "account": account })] {
+        let payout = sim.control(Method::POST, "payouts", body).await.ok();
+        let path = format!("payouts/{}", text(&payout["id"]));
+        sim.control(Method::POST, &path, json!({ "status": "failed" })).await.ok();
+    }
+    let path = "/v1/balance_transactions?limit=100";
+    let plain = as_account(sim, &account, path).await.ok();
+    let expanded = as_account(sim, &account, &format!("{path}&expand[]=data.source")).await.ok();
+    let sources = expanded["data"].as_array().unwrap().iter().map(|one| one["source"].clone());
+    let balances =
+        [sim.get("/v1/balance").await.ok(), as_account(sim, &account, "/v1/balance").await.ok()];
+    plain["data"].as_array().unwrap().iter().cloned().chain(sources).chain(balances).collect()
 }
 
 /// Lets subscriptions go through their lives; gives what is in no list.
@@ -187,7 +225,7 @@ async fn billing_objects(sim: &Sim) -> Vec<Value> {
         loose.extend(invoice["payments"]["data"].as_array().unwrap().clone());
     }
     let card = format!("/v1/customers/{customer}");
-    let deleted = crate::support::send(sim.api(reqwest::Method::DELETE, &card)).await.ok();
+    let deleted = crate::support::send(sim.api(Method::DELETE, &card)).await.ok();
     assert_eq!(deleted, json!({ "id": customer, "object": "customer", "deleted": true }));
     loose
 }
@@ -206,12 +244,14 @@ async fn objects_have_the_keys_and_types_of_stripes_examples() {
             "account",
             "account_link",
             "application_fee",
+            "balance",
             "balance_transaction",
             "billing_portal.session",
             "capability",
             "charge",
             "checkout.session",
             "customer",
+            "dispute",
             "event",
             "fee_refund",
             "invoice",
@@ -219,8 +259,10 @@ async fn objects_have_the_keys_and_types_of_stripes_examples() {
             "line_item",
             "login_link",
             "payment_intent",
+            "payout",
             "price",
             "product",
+            "radar.early_fraud_warning",
             "refund",
             "subscription",
             "subscription_item",
@@ -249,12 +291,14 @@ async fn async_stripe_reads_every_object() {
                 "account" => reads::<stripe_shared::Account>(&json),
                 "account_link" => reads::<stripe_connect::AccountLink>(&json),
                 "application_fee" => reads::<stripe_shared::ApplicationFee>(&json),
+                "balance" => reads::<stripe_core::Balance>(&json),
                 "balance_transaction" => reads::<stripe_shared::BalanceTransaction>(&json),
                 "billing_portal.session" => reads::<stripe_billing::BillingPortalSession>(&json),
                 "capability" => reads::<stripe_shared::Capability>(&json),
                 "charge" => reads::<stripe_shared::Charge>(&json),
                 "checkout.session" => reads::<stripe_shared::CheckoutSession>(&json),
                 "customer" => reads::<stripe_shared::Customer>(&json),
+                "dispute" => reads::<stripe_shared::Dispute>(&json),
                 "event" => reads::<stripe_shared::Event>(&json),
                 "fee_refund" => reads::<stripe_shared::ApplicationFeeRefund>(&json),
                 "invoice" => reads::<stripe_shared::Invoice>(&json),
@@ -262,6 +306,7 @@ async fn async_stripe_reads_every_object() {
                 "line_item" => reads::<stripe_shared::InvoiceLineItem>(&json),
                 "login_link" => reads::<stripe_connect::LoginLink>(&json),
                 "payment_intent" => reads::<stripe_shared::PaymentIntent>(&json),
+                "payout" => reads::<stripe_shared::Payout>(&json),
                 "price" => reads::<stripe_shared::Price>(&json),
                 "product" => reads::<stripe_shared::Product>(&json),
                 "refund" => reads::<stripe_shared::Refund>(&json),
@@ -269,8 +314,8 @@ async fn async_stripe_reads_every_object() {
                 "subscription_item" => reads::<stripe_shared::SubscriptionItem>(&json),
                 "transfer" => reads::<stripe_shared::Transfer>(&json),
                 "transfer_reversal" => reads::<stripe_shared::TransferReversal>(&json),
-                // Needs a part of async-stripe that nobody else here needs.
-                "webhook_endpoint" => true,
+                // These need a part of async-stripe that nobody else here needs.
+                "radar.early_fraud_warning" | "webhook_endpoint" => true,
                 other => panic!("nobody reads {other}"),
             };
             assert!(read, "async-stripe cannot read {json}");

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{Sim, ids, text};
+use crate::support::{Sim, as_account, ids, text};
 
 #[tokio::test]
 async fn pages_forward_and_backward() {
@@ -125,4 +125,72 @@ async fn connected_accounts_have_lists_of_their_own() {
     assert_eq!(own["data"][0]["account"], json!(account));
     let platforms = sim.get("/v1/events").await.ok();
     assert_eq!(platforms["data"], json!([]));
+}
+
+#[tokio::test]
+async fn movements_of_either_side_are_listed_page_by_page() {
+    let sim = Sim::start().await;
+    let account = sim.account().await;
+    let mut newest = 0;
+    for amount in [1000, 2000, 3000] {
+        sim.paid(amount, Some((&account, 100))).await;
+        sim.advance(100).await;
+        newest = sim.now().await;
+    }
+    let paths = ["type=payment", "currency=eur", "type=payment&created[lt]=9999999999"];
+    for filter in paths {
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/balance_transactions?limit=2&{filter}{after}");
+            let page = as_account(&sim, &account, &path).await.ok();
+            let data = page["data"].as_array().unwrap().clone();
+            seen.extend(data.iter().map(|movement| movement["amount"].as_i64().unwrap()));
+            if page["has_more"] == false {
+                break;
+            }
+            after = format!("&starting_after={}", text(&data.last().unwrap()["id"]));
+        }
+        assert_eq!(seen, [3000, 2000, 1000], "{filter}");
+    }
+    for filter in
+        ["type=charge", "currency=usd", "source=py_gone", &format!("created[gte]={newest}")]
+    {
+        let path = format!("/v1/balance_transactions?{filter}");
+        let page = as_account(&sim, &account, &path).await.ok();
+        assert_eq!(page["data"], json!([]), "{filter}");
+    }
+    let path = "/v1/balance_transactions?limit=1&expand[]=data.source";
+    let movement = as_account(&sim, &account, path).await.ok()["data"][0].clone();
+    let of_source = format!("/v1/balance_transactions?source={}", text(&movement["source"]["id"]));
+    let found = as_account(&sim, &account, &of_source).await.ok();
+    assert_eq!(ids(&found), [text(&movement["id"])]);
+    let path = format!("/v1/balance_transactions/{}", text(&movement["id"]));
+    assert_eq!(as_account(&sim, &account, &path).await.ok()["amount"], 3000);
+    sim.get(&path).await.error(404);
+}
+
+#[tokio::test]
+async fn events_are_listed_from_either_end_and_forgotten_after_thirty_days() {
+    let sim = Sim::start().await;
+    let account = sim.account().await;
+    let charge = sim.paid(1000, None).await;
+    let path = format!("charges/{}/dispute", text(&charge["id"]));
+    sim.control(reqwest::Method::POST, &path, json!({})).await.ok();
+    let all = ids(&sim.get("/v1/events?limit=100").await.ok());
+    let before = sim.get(&format!("/v1/events?limit=2&ending_before={}", all[4])).await.ok();
+    assert_eq!((ids(&before), &before["has_more"]), (all[2..4].to_vec(), &json!(true)));
+    let after = sim.get(&format!("/v1/events?limit=100&starting_after={}", all[4])).await.ok();
+    assert_eq!(ids(&after), all[5..]);
+    let path = "/v1/events?types[]=charge.dispute.created&types[]=account.updated\
+                &delivery_success=false";
+    assert_eq!(sim.get(path).await.ok()["data"].as_array().unwrap().len(), 1);
+    let own = as_account(&sim, &account, path).await.ok();
+    assert_eq!(own["data"][0]["type"], "account.updated");
+
+    sim.advance(29 * 24 * 3600).await;
+    let kept = ids(&sim.get("/v1/events?limit=100").await.ok());
+    assert_eq!(kept[kept.len() - all.len()..], all);
+    sim.advance(2 * 24 * 3600).await;
+    assert_eq!(sim.get("/v1/events").await.ok()["data"], json!([]));
+    assert_eq!(as_account(&sim, &account, "/v1/events").await.ok()["data"], json!([]));
 }

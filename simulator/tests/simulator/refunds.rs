@@ -1,7 +1,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Sim, ids, text};
+use crate::support::{Sim, ids, kinds_since, text};
 
 const WITH_SHARES: &str = "reverse_transfer=true&refund_application_fee=true";
 
@@ -145,6 +145,93 @@ async fn a_refund_can_start_as_pending() {
     let charge = text(&sim.paid(1000, None).await["id"]);
     let refund = sim.post("/v1/refunds", &format!("charge={charge}")).await.ok();
     assert_eq!(refund["status"], "pending");
+    assert_eq!(refund["pending_reason"], "insufficient_funds");
+    // The money has not left, but cannot be refunded twice.
+    assert_eq!(refund["balance_transaction"], Value::Null);
+    let path = format!("/v1/charges/{charge}");
+    assert_eq!(sim.get(&path).await.ok()["amount_refunded"], 1000);
+    let control = format!("refunds/{}", text(&refund["id"]));
+    let body = json!({ "status": "succeeded" });
+    let succeeded = sim.control(Method::POST, &control, body).await.ok();
+    assert_eq!(succeeded["pending_reason"], Value::Null);
+    let path = format!("/v1/balance_transactions/{}", text(&succeeded["balance_transaction"]));
+    assert_eq!(sim.get(&path).await.ok()["net"], -1000);
+    assert_eq!(
+        kinds_since(&sim, "charge.refunded").await,
+        ["refund.updated", "charge.refund.updated"]
+    );
+}
+
+#[tokio::test]
+async fn a_pending_refund_can_fail_or_be_canceled() {
+    let sim = Sim::start().await;
+    sim.faults(json!({ "refunds": { "pending": 1.0 } })).await;
+    for (status, last) in [("failed", "refund.failed"), ("canceled", "charge.refund.updated")] {
+        let charge = text(&sim.paid(1000, None).await["id"]);
+        let form = format!("charge={charge}&metadata[why]=asked");
+        let refund = sim.post("/v1/refunds", &form).await.ok();
+        let control = format!("refunds/{}", text(&refund["id"]));
+        let body = json!({ "status": status, "failure_reason": "insufficient_funds" });
+        let after = sim.control(Method::POST, &control, body).await.ok();
+        assert_eq!(after["status"], status);
+        assert_eq!(after["metadata"], json!({ "why": "asked" }));
+        if status == "failed" {
+            assert_eq!(after["failure_reason"], "insufficient_funds");
+        }
+        assert_eq!(kinds_since(&sim, last).await, ["charge.updated"]);
+        let charge = sim.get(&format!("/v1/charges/{charge}")).await.ok();
+        assert_eq!((&charge["amount_refunded"], &charge["refunded"]), (&json!(0), &json!(false)));
+        let path = format!("/v1/balance_transactions?source={}", text(&refund["id"]));
+        assert_eq!(sim.get(&path).await.ok()["data"], json!([]));
+        sim.control(Method::POST, &control, json!({ "status": "succeeded" })).await.error(409);
+    }
+}
+
+#[tokio::test]
+async fn only_a_pending_refund_can_be_canceled() {
+    let sim = Sim::start().await;
+    let charge = text(&sim.paid(1000, None).await["id"]);
+    let refund = sim.post("/v1/refunds", &format!("charge={charge}")).await.ok();
+    let control = format!("refunds/{}", text(&refund["id"]));
+    sim.control(Method::POST, &control, json!({ "status": "canceled" })).await.error(409);
+}
+
+#[tokio::test]
+async fn a_failed_refund_undoes_neither_the_reversal_nor_the_fee() {
+    let sim = Sim::start().await;
+    let account = sim.account().await;
+    let charge = sim.paid(1000, Some((&account, 100))).await;
+    let form = format!("charge={}&amount=400&{WITH_SHARES}", text(&charge["id"]));
+    let refund = sim.post("/v1/refunds", &form).await.ok();
+    assert_eq!(
+        kinds_since(&sim, "charge.updated").await,
+        ["transfer.reversed", "application_fee.refunded", "refund.created", "charge.refunded"]
+    );
+    let control = format!("refunds/{}", text(&refund["id"]));
+    sim.control(Method::POST, &control, json!({ "status": "failed" })).await.ok();
+    assert_eq!(
+        kinds_since(&sim, "charge.refunded").await,
+        ["refund.updated", "charge.refund.updated", "refund.failed", "charge.updated"]
+    );
+    let path = format!(
+        "/v1/payment_intents/{}?expand[]=latest_charge&expand[]=latest_charge.transfer\
+         &expand[]=latest_charge.application_fee&expand[]=latest_charge.refunds\
+         &expand[]=latest_charge.balance_transaction",
+        text(&charge["payment_intent"])
+    );
+    let after = sim.get(&path).await.ok()["latest_charge"].clone();
+    assert_eq!(after["amount_refunded"], 0);
+    assert_eq!(after["transfer"]["amount_reversed"], 400);
+    assert_eq!(after["application_fee"]["amount_refunded"], 40);
+    assert_eq!(after["refunds"]["data"][0]["status"], "failed");
+    assert_eq!(after["balance_transaction"]["net"], 941);
+    // Made again, it takes the rest of the transfer and no more.
+    let form = format!("charge={}&{WITH_SHARES}", text(&charge["id"]));
+    sim.post("/v1/refunds", &form).await.ok();
+    let after = sim.get(&path).await.ok()["latest_charge"].clone();
+    assert_eq!(after["amount_refunded"], 1000);
+    assert_eq!(after["transfer"]["amount_reversed"], 1000);
+    assert_eq!(after["application_fee"]["amount_refunded"], 100);
 }
 
 #[tokio::test]

@@ -17,14 +17,19 @@ use stripe_connect::account::{
     CreateAccountType, RetrieveAccount,
 };
 use stripe_connect::account_link::{CreateAccountLink, CreateAccountLinkType};
+use stripe_connect::transfer::{CreateTransfer, ListTransfer};
+use stripe_connect::transfer_reversal::{CreateIdTransferReversal, ListIdTransferReversal};
+use stripe_core::balance::RetrieveForMyAccountBalance;
 use stripe_core::balance_transaction::ListBalanceTransaction;
 use stripe_core::customer::{CreateCustomer, UpdateCustomer};
+use stripe_core::dispute::{CloseDispute, ListDispute};
 use stripe_core::event::ListEvent;
 use stripe_core::payment_intent::RetrievePaymentIntent;
+use stripe_core::payout::ListPayout;
 use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_shared::{
     CheckoutSession, CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus,
-    InvoiceStatus, SubscriptionStatus,
+    DisputeStatus, InvoiceStatus, SubscriptionStatus,
 };
 use stripe_types::Currency;
 
@@ -134,6 +139,53 @@ async fn a_sale_from_onboarding_to_refund() {
     assert_eq!(movements.data.iter().map(|m| m.net).sum::<i64>(), 2500 - 103 - 500 - 2000 + 200);
     let events = ListEvent::new().limit(100).send(&client).await.unwrap();
     assert!(events.data.len() > 5);
+}
+
+#[tokio::test]
+async fn a_dispute_from_its_beginning_to_a_new_transfer() {
+    let sim = Sim::start().await;
+    let client = client(&sim);
+    let account = sim.account().await;
+    let charge = sim.paid(1000, Some((&account, 100))).await;
+    let intent = charge["payment_intent"].as_str().unwrap();
+    let path = format!("charges/{intent}/dispute");
+    sim.control(reqwest::Method::POST, &path, json!({})).await.ok();
+    let disputes = ListDispute::new().payment_intent(intent).send(&client).await.unwrap();
+    let dispute = &disputes.data[0];
+    assert_eq!((dispute.status.clone(), dispute.amount), (DisputeStatus::NeedsResponse, 1000));
+    assert_eq!(dispute.balance_transactions[0].fee, 1500);
+
+    let transfer = charge["transfer"].as_str().unwrap();
+    let reversal = CreateIdTransferReversal::new(transfer)
+        .amount(1000)
+        .refund_application_fee(true)
+        .metadata([("dispute".to_owned(), dispute.id.to_string())])
+        .send(&client)
+        .await
+        .unwrap();
+    let reversals = ListIdTransferReversal::new(transfer).send(&client).await.unwrap();
+    assert_eq!(reversals.data[0].id, reversal.id);
+    let closed = CloseDispute::new(dispute.id.clone()).send(&client).await.unwrap();
+    assert_eq!(closed.status, DisputeStatus::Lost);
+    let refused = CreateRefund::new().payment_intent(intent).send(&client).await.unwrap_err();
+    assert!(matches!(refused, StripeError::Stripe(_, 400)), "{refused}");
+
+    let made = CreateTransfer::new(Currency::EUR, account.clone())
+        .amount(900)
+        .transfer_group("again")
+        .send(&client)
+        .await
+        .unwrap();
+    let found = ListTransfer::new().destination(account).send(&client).await.unwrap();
+    assert_eq!(found.data[0].id, made.id);
+    sim.paid(10_000, None).await;
+    let body = json!({ "currency": "eur", "amount": 100 });
+    let payout = sim.control(reqwest::Method::POST, "payouts", body).await.ok();
+    let payouts = ListPayout::new().send(&client).await.unwrap();
+    assert_eq!(payouts.data[0].id.as_str(), payout["id"]);
+    let balance = RetrieveForMyAccountBalance::new().send(&client).await.unwrap();
+    let balance = balance.available[0].amount + balance.pending[0].amount;
+    assert_eq!(balance, sim.summary().await["platform"]["eur"]["balance"]);
 }
 
 #[tokio::test]

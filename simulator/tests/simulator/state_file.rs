@@ -1,3 +1,4 @@
+use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig, SimulatorError};
 
@@ -142,4 +143,34 @@ async fn a_file_from_before_there_were_subscriptions_is_read() {
     assert_eq!(sim.get(&intent).await.ok()["status"], "succeeded");
     let price = sim.price("Pro", 1200, "month").await;
     sim.subscribed(&price).await;
+}
+
+/// As it was written by the version before there were disputes.
+const BEFORE_DISPUTES: &str = include_str!("state_files/before_disputes.json");
+
+#[tokio::test]
+async fn a_file_from_before_there_were_disputes_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    std::fs::write(&path, BEFORE_DISPUTES).unwrap();
+    let config = SimulatorConfig { state_file: Some(path), ..SimulatorConfig::default() };
+    let sim = Sim::start_with(config).await;
+    let refunds = sim.get("/v1/refunds").await.ok();
+    let statuses: Vec<_> =
+        refunds["data"].as_array().unwrap().iter().map(|refund| text(&refund["status"])).collect();
+    assert_eq!(statuses, ["failed", "succeeded"]);
+    let transfer = sim.get("/v1/transfers").await.ok()["data"][0].clone();
+    assert_eq!(transfer["amount_reversed"], 400);
+    let charge = text(&transfer["source_transaction"]);
+    // What was paid then is reversed, refunded and disputed now.
+    let path = format!("/v1/transfers/{}/reversals", text(&transfer["id"]));
+    let reversal = sim.post(&path, "amount=100&refund_application_fee=true").await.ok();
+    assert_eq!(reversal["destination_payment_refund"], Value::Null);
+    let form = format!("charge={charge}&amount=100&reverse_transfer=true");
+    sim.post("/v1/refunds", &form).await.ok();
+    let path = format!("charges/{charge}/dispute");
+    let dispute = sim.control(Method::POST, &path, json!({})).await.ok();
+    assert_eq!(dispute["amount"], 500);
+    let summary = sim.summary().await;
+    assert_eq!(summary["platform"]["eur"]["application_fees"]["refunded"], 50);
 }

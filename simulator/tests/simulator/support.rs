@@ -257,6 +257,20 @@ pub(crate) fn ids(list: &Value) -> Vec<String> {
     list["data"].as_array().unwrap().iter().map(|object| text(&object["id"])).collect()
 }
 
+/// Asks for something as this connected account.
+pub(crate) async fn as_account(sim: &Sim, account: &str, path: &str) -> Reply {
+    send(sim.api(Method::GET, path).header("stripe-account", account)).await
+}
+
+/// The types of the platform's events after the latest one of this type, in order.
+pub(crate) async fn kinds_since(sim: &Sim, kind: &str) -> Vec<String> {
+    let page = sim.get("/v1/events?limit=100").await.ok();
+    let events = page["data"].as_array().unwrap().iter().map(|event| text(&event["type"]));
+    let mut kinds: Vec<String> = events.take_while(|one| one != kind).collect();
+    kinds.reverse();
+    kinds
+}
+
 /// A webhook as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {

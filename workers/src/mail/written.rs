@@ -2,11 +2,11 @@
 
 use askama::Template;
 use engine::Trouble;
-use entities::{Database, checkout, magic_link, page, visitor};
+use entities::{Database, checkout, magic_link, page, refund, visitor};
 use sea_orm::DbErr;
 use workflows::{
     effect::Mail,
-    id::{CheckoutId, MagicLinkId},
+    id::{CheckoutId, MagicLinkId, RefundId},
     money::{Currency, Money},
 };
 
@@ -42,6 +42,22 @@ struct DuplicateRefundedText<'a> {
     checkout: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "mail/refunded.txt")]
+struct RefundedText<'a> {
+    title: &'a str,
+    amount: &'a str,
+    checkout: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/refund_failed.txt")]
+struct RefundFailedText<'a> {
+    title: &'a str,
+    amount: &'a str,
+    checkout: &'a str,
+}
+
 pub async fn write(
     database: &Database,
     config: &MailConfig,
@@ -60,6 +76,17 @@ pub async fn write(
             let Sale { to, title, amount, checkout } = &sale;
             let text = rendered(&DuplicateRefundedText { title, amount, checkout })?;
             Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
+        }
+        Mail::Refunded(refund) => {
+            let Sale { to, title, amount, checkout } = &Sale::refunded(database, *refund).await?;
+            let text = rendered(&RefundedText { title, amount, checkout })?;
+            Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
+        }
+        Mail::RefundFailed(refund) => {
+            let Sale { to, title, amount, checkout } = &Sale::refunded(database, *refund).await?;
+            let text = rendered(&RefundFailedText { title, amount, checkout })?;
+            let subject = format!("Your refund for {title} did not arrive");
+            Ok(Written { to: to.clone(), subject, text })
         }
     }
 }
@@ -88,6 +115,17 @@ struct Sale {
 }
 
 impl Sale {
+    /// The purchase behind a refund, with the amount that goes back.
+    async fn refunded(database: &Database, id: RefundId) -> Result<Self, Trouble> {
+        let row = refund::find_any_handle(database.read(), id.0).await.map_err(passing)?;
+        let row = row.ok_or_else(|| refused("the refund is gone"))?;
+        let sale = Self::find(database, CheckoutId(row.checkout_id)).await?;
+        let currency =
+            Currency::parse(&row.currency).map_err(|error| refused(&error.to_string()))?;
+        let amount = Money::new(row.amount.unwrap_or_default(), currency).to_string();
+        Ok(Self { amount, ..sale })
+    }
+
     async fn find(database: &Database, id: CheckoutId) -> Result<Self, Trouble> {
         let db = database.read();
         let row = checkout::find_any_handle(db, id.0).await.map_err(passing)?;

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use engine::{Task, Trouble};
 use futures::TryStreamExt;
-use stripe::StripeRequest;
+use stripe::{StripeError, StripeRequest};
 use stripe_billing::{
     billing_portal_session::CreateBillingPortalSession, invoice::ListInvoice,
     subscription::ListSubscription,
@@ -102,7 +102,7 @@ impl StripePerformer {
             .request_strategy(keyed(task)?)
             .send(self.ready().await)
             .await
-            .map_err(|error| trouble(Keyed::Yes, error))?;
+            .map_err(page_trouble)?;
         Ok(session_created(session))
     }
 
@@ -172,6 +172,19 @@ impl StripePerformer {
         let paid = paid.collect::<Result<_, _>>()?;
         let (subscription, others) = chosen(&self.plans, &subscriptions.data);
         Ok(Answer::BillingRetrieved(facts::Billing { subscription, others, paid }))
+    }
+}
+
+/// A page needs a customer and a price, and Stripe has one code for either that it does not know. Only the
+/// customer can be made anew: a price that is missing must not cost a handle the customer that it is.
+fn page_trouble(error: StripeError) -> Trouble {
+    let of_price = matches!(&error, StripeError::Stripe(api, _)
+        if api.param.as_deref().is_some_and(|param| param.starts_with("line_items")));
+    match trouble(Keyed::Yes, error) {
+        Trouble::Permanent(Failure { message, .. }) if of_price => {
+            Trouble::Permanent(Failure { code: "price_missing".to_owned(), message })
+        }
+        other => other,
     }
 }
 

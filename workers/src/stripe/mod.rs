@@ -2,10 +2,12 @@
 
 mod account;
 mod billing;
+mod charge;
 mod checkout_session;
 mod failure;
 mod raw;
 mod refund;
+mod transfer;
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -133,16 +135,32 @@ impl Perform for StripePerformer {
             Effect::CreateCheckoutSession(request) => self.create_session(task, request).await,
             Effect::RetrieveCheckoutSession { session } => self.retrieve_session(session).await,
             Effect::ExpireCheckoutSession { session } => self.expire_session(session).await,
-            Effect::CreateRefund { payment_intent, amount, fee } => {
-                self.create_refund(task, payment_intent, *amount, *fee).await
+            Effect::CreateRefund { payment_intent, amount, fee, asked, checkout } => {
+                let wanted = refund::Wanted {
+                    payment_intent,
+                    amount: *amount,
+                    fee: *fee,
+                    asked: *asked,
+                    checkout: *checkout,
+                };
+                self.create_refund(task, wanted).await
             }
             Effect::RetrieveRefund { refund } => self.retrieve_refund(refund).await,
+            Effect::RetrieveCharge { payment_intent, .. } => {
+                self.retrieve_charge(payment_intent).await
+            }
+            Effect::ReverseTransfer { transfer, amount, fee, .. } => {
+                self.reverse_transfer(task, transfer, *amount, *fee).await
+            }
+            Effect::CreateTransfer { account, amount, checkout, .. } => {
+                self.create_transfer(task, account, *amount, *checkout).await
+            }
             Effect::CreateCustomer { handle, name } => {
                 self.create_customer(task, *handle, name).await
             }
             Effect::CreatePlanSession(request) => self.create_plan_session(task, request).await,
             Effect::ExpirePlanSession { session } => self.expire_plan_session(session).await,
-            Effect::CreatePortalSession { customer, return_url } => {
+            Effect::CreatePortalSession { customer, return_url, .. } => {
                 self.create_portal_session(customer, return_url).await
             }
             Effect::RetrieveBilling { customer, .. } => self.retrieve_billing(customer).await,
@@ -164,6 +182,8 @@ impl Perform for StripePerformer {
             Effect::CreateRefund { payment_intent, .. } => {
                 self.find_refund(task, payment_intent).await
             }
+            Effect::ReverseTransfer { transfer, .. } => self.find_reversal(task, transfer).await,
+            Effect::CreateTransfer { account, .. } => self.find_transfer(task, account).await,
             // These read, or may be done again: whatever an earlier try did makes no difference.
             _ => self.perform(task).await.map(Some),
         }

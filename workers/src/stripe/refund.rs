@@ -1,4 +1,6 @@
-//! Refunds, with their transfer and fee.
+//! Refunds, with their part of transfer and fee.
+
+use std::collections::HashMap;
 
 use engine::{Task, Trouble};
 use futures::TryStreamExt;
@@ -8,8 +10,9 @@ use stripe_shared::Refund;
 use stripe_types::Expandable;
 use workflows::{
     effect::{Answer, FeeReturn},
+    id::{CheckoutId, RefundId},
     stripe as facts,
-    stripe_event::EFFECT,
+    stripe_event::{CHECKOUT, EFFECT, REFUND},
 };
 
 use super::{
@@ -18,21 +21,32 @@ use super::{
     keyed,
 };
 
+/// What a refund is asked for.
+pub(super) struct Wanted<'a> {
+    pub payment_intent: &'a str,
+    pub amount: i64,
+    pub fee: FeeReturn,
+    pub asked: Option<RefundId>,
+    pub checkout: Option<CheckoutId>,
+}
+
 impl StripePerformer {
     /// Both halves are said explicitly; Stripe refuses to return a fee that was never taken.
     pub(super) async fn create_refund(
         &self,
         task: &Task,
-        payment_intent: &str,
-        amount: i64,
-        fee: FeeReturn,
+        wanted: Wanted<'_>,
     ) -> Result<Answer, Trouble> {
+        let mut metadata = HashMap::from([(EFFECT.to_owned(), task.id.to_string())]);
+        metadata.extend(wanted.asked.map(|refund| (REFUND.to_owned(), refund.to_string())));
+        metadata
+            .extend(wanted.checkout.map(|checkout| (CHECKOUT.to_owned(), checkout.to_string())));
         let mut request = CreateRefund::new()
-            .payment_intent(payment_intent)
-            .amount(amount)
+            .payment_intent(wanted.payment_intent)
+            .amount(wanted.amount)
             .reverse_transfer(true)
-            .metadata([(EFFECT.to_owned(), task.id.to_string())]);
-        if fee == FeeReturn::Returned {
+            .metadata(metadata);
+        if wanted.fee == FeeReturn::Returned {
             request = request.refund_application_fee(true);
         }
         let refund = request
@@ -72,7 +86,8 @@ impl StripePerformer {
     }
 }
 
-fn facts(refund: &Refund) -> facts::Refund {
+/// The few facts that machines decide on.
+pub(super) fn facts(refund: &Refund) -> facts::Refund {
     let status = match refund.status.as_deref() {
         Some("succeeded") => facts::RefundStatus::Succeeded,
         Some("failed") => facts::RefundStatus::Failed,
@@ -85,12 +100,18 @@ fn facts(refund: &Refund) -> facts::Refund {
         // Refunds of charges without an intent are not ours.
         None => String::new(),
     };
+    let pending = refund.pending_reason.as_ref().map(|reason| reason.as_str().to_owned());
+    let asked = refund.metadata.as_ref().and_then(|metadata| metadata.get(REFUND));
     facts::Refund {
         id: refund.id.to_string(),
         payment_intent,
         amount: refund.amount,
         status,
-        asked: None,
-        reason: None,
+        transfer: match &refund.transfer_reversal {
+            Some(_) => facts::TransferPart::Reversed,
+            None => facts::TransferPart::Kept,
+        },
+        asked: asked.and_then(|asked| asked.parse().ok()),
+        reason: refund.failure_reason.clone().or(pending),
     }
 }

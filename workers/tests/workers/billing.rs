@@ -111,6 +111,7 @@ fn page() -> (HandleId, Effect) {
         success_url: "https://sluice.test/thanks".to_owned(),
         cancel_url: "https://sluice.test/plans".to_owned(),
         expires_at: Timestamp::from_secs(5_000),
+        request: None,
     };
     (handle, Effect::CreatePlanSession(Box::new(request)))
 }
@@ -175,6 +176,7 @@ async fn the_portal_is_opened() {
     let open = Effect::CreatePortalSession {
         customer: "cus_1".to_owned(),
         return_url: "https://sluice.test/back".to_owned(),
+        request: None,
     };
     let answer = performer(&fake).perform(&task(open)).await.unwrap();
     let expected = Answer::PortalSessionCreated {
@@ -264,6 +266,45 @@ async fn a_price_that_is_no_plans_is_none() {
     let (billing, _) = read(listed, vec![]).await;
     let read = billing.subscription.unwrap();
     assert_eq!((read.price.as_str(), read.plan), ("price_old", None));
+}
+
+/// The price is another now; who pays the old one has the same plan.
+#[tokio::test]
+async fn a_former_price_is_read_as_its_plan() {
+    let json = r#"{"PRO": {"stripePrice": "price_new", "formerStripePrices": ["price_old"]}}"#;
+    let plans = Plans::configured(None, Some(json)).unwrap();
+    for price in ["price_old", "price_new"] {
+        let listed = vec![subscription("sub_1", "active", price, json!({}))];
+        let fake = FakeStripe::start(Arc::new(move |asked: &Asked| match asked.what.as_str() {
+            "GET /v1/subscriptions" => (200, list(listed.clone())),
+            _ => (200, list(vec![])),
+        }))
+        .await;
+        let effect = Effect::RetrieveBilling { customer: "cus_1".to_owned(), reading: 1 };
+        let performer = performer_at(&fake.address, Duration::from_secs(20));
+        let answer = performer.with_plans(plans.clone()).perform(&task(effect)).await.unwrap();
+        let Answer::BillingRetrieved(billing) = answer else { panic!("{answer:?}") };
+        let read = billing.subscription.unwrap();
+        assert_eq!((read.price.as_str(), read.plan), (price, Some(Plan::Pro)));
+    }
+}
+
+/// Stripe has one code for both; only a customer that is gone is made anew.
+#[tokio::test]
+async fn a_price_that_is_gone_is_no_customer_that_is_gone() {
+    for (param, message, code) in [
+        ("customer", "No such customer: 'cus_1'", "resource_missing"),
+        ("line_items[0][price]", "No such price: 'price_pro'", "price_missing"),
+    ] {
+        let gone = json!({ "error": {
+            "type": "invalid_request_error", "code": "resource_missing", "param": param,
+            "message": message,
+        }});
+        let fake = answering(400, gone).await;
+        let trouble = performer(&fake).perform(&task(page().1)).await.unwrap_err();
+        let Trouble::Permanent(failure) = trouble else { panic!("{trouble:?}") };
+        assert_eq!((failure.code.as_str(), failure.message.as_str()), (code, message));
+    }
 }
 
 #[tokio::test]

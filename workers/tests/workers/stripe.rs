@@ -273,6 +273,8 @@ async fn a_payment_is_given_back_with_and_without_a_fee() {
             payment_intent: payment.intent.clone(),
             amount: 1_000,
             fee: fee_return,
+            asked: None,
+            checkout: None,
         };
         let answer = once(&stripe, create).await.unwrap();
         let Answer::RefundCreated(refund) = answer else { panic!("{answer:?}") };
@@ -281,6 +283,7 @@ async fn a_payment_is_given_back_with_and_without_a_fee() {
             payment_intent: payment.intent,
             amount: 1_000,
             status: RefundStatus::Succeeded,
+            transfer: Default::default(),
             asked: None,
             reason: None,
         };
@@ -300,7 +303,13 @@ async fn a_refund_is_read_as_its_bank_decides() {
     let stripe = sim.performer();
     let (_, payment) = paid_session(&sim, &stripe, 100).await;
     let fee = FeeReturn::Returned;
-    let create = Effect::CreateRefund { payment_intent: payment.intent, amount: 1_000, fee };
+    let create = Effect::CreateRefund {
+        payment_intent: payment.intent,
+        amount: 1_000,
+        fee,
+        asked: None,
+        checkout: None,
+    };
     let Answer::RefundCreated(refund) = once(&stripe, create).await.unwrap() else { panic!() };
     for (said, expected) in [("pending", RefundStatus::Pending), ("failed", RefundStatus::Failed)] {
         sim.control(&format!("refunds/{}", refund.id), json!({ "status": said })).await;
@@ -323,6 +332,8 @@ async fn s17_the_same_task_twice_makes_one_object() {
             payment_intent: payment.intent,
             amount: 1_000,
             fee: FeeReturn::Returned,
+            asked: None,
+            checkout: None,
         },
     ]
     .map(task);
@@ -348,7 +359,13 @@ async fn what_was_never_done_is_not_found() {
     for effect in [
         Effect::CreateAccount { handle: HandleId(Uuid::now_v7()), country: None },
         session_effect(&account, dollars(1_000), 100),
-        Effect::CreateRefund { payment_intent: payment.intent, amount: 1_000, fee },
+        Effect::CreateRefund {
+            payment_intent: payment.intent,
+            amount: 1_000,
+            fee,
+            asked: None,
+            checkout: None,
+        },
     ] {
         assert_eq!(stripe.find(&task(effect)).await.unwrap(), None);
     }

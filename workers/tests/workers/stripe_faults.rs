@@ -35,6 +35,8 @@ async fn s47_a_500_is_replayed_for_what_is_made_and_passes_for_what_is_read() {
         payment_intent: payment.intent,
         amount: 1_000,
         fee: FeeReturn::Returned,
+        asked: None,
+        checkout: None,
     };
     let making = [
         Effect::CreateAccount { handle: HandleId(Uuid::now_v7()), country: None },
@@ -96,6 +98,8 @@ async fn s47_work_whose_answer_timed_out_is_found_and_not_done_again() {
                 payment_intent: payment.intent,
                 amount: 1_000,
                 fee: FeeReturn::Returned,
+                asked: None,
+                checkout: None,
             },
             "refunds",
         ),
@@ -136,7 +140,13 @@ async fn a_refusal_is_permanent_and_keeps_stripes_code() {
     let stripe = sim.performer();
     let (_, payment) = paid_session(&sim, &stripe, 0).await;
     let fee = FeeReturn::NoFee;
-    let too_much = Effect::CreateRefund { payment_intent: payment.intent, amount: 1_001, fee };
+    let too_much = Effect::CreateRefund {
+        payment_intent: payment.intent,
+        amount: 1_001,
+        fee,
+        asked: None,
+        checkout: None,
+    };
     let refused = [
         (session_effect("acct_nobody", dollars(1_000), 100), "resource_missing"),
         (Effect::RetrieveRefund { refund: "re_nobody".to_owned() }, "resource_missing"),

@@ -1,11 +1,13 @@
 //! Where a checkout goes and what it asks for on the way: each state with its effects and records.
 
-use super::{Order, Request, State, Why};
+use super::{Order, Request, State, Why, paid::Paid, returns::Returns};
 use crate::{
-    effect::{Effect, FeeReturn, Mail, SessionRequest},
+    effect::{Effect, Mail, SessionRequest},
     ledger::{self, Kind, Sale},
+    message::Message,
     money::Money,
     record::{CaseKind, CheckoutStatus, CheckoutUpdate, Grant, GrantKind, OperatorCase, Record},
+    refund::{self, Rejection, Wish},
     stripe::{BalanceTransaction, Outcome, Payment, Session},
     timestamp::Timestamp,
     workflow::{Refused, Step},
@@ -20,7 +22,9 @@ pub(super) const LOOK_FOR_FUNDS: i64 = 12 * Timestamp::HOUR;
 pub(super) fn give_away(order: Order) -> Step<State> {
     let granted = grant(&order, GrantKind::Free);
     let row = update(&order, CheckoutStatus::Settled);
-    Step::to(State::Settled { order, payment: None }).record(granted).record(Record::Checkout(row))
+    Step::to(State::Settled { order, payment: None, returns: Returns::default() })
+        .record(granted)
+        .record(Record::Checkout(row))
 }
 
 pub(super) fn create_session(request: &Request) -> Step<State> {
@@ -117,7 +121,7 @@ pub(super) fn settle(order: Order, payment: &Payment) -> Step<State> {
         ledger::paid(&order.sale, Kind::Paid, &payment.intent, payment.amount, payment.currency);
     let granted = grant(&order, GrantKind::Paid);
     let receipt = Effect::SendMail(Mail::Receipt(order.sale.checkout));
-    Step::to(State::Settled { order, payment: Some(payment.clone()) })
+    Step::to(State::Settled { order, payment: Some(payment.clone()), returns: Returns::default() })
         .record(Record::StripeObject(payment.intent.clone()))
         .record(Record::Ledger(posting))
         .record(granted)
@@ -125,7 +129,7 @@ pub(super) fn settle(order: Order, payment: &Payment) -> Step<State> {
         .effect(receipt)
 }
 
-fn is_as_agreed(order: &Order, payment: &Payment) -> bool {
+pub(super) fn is_as_agreed(order: &Order, payment: &Payment) -> bool {
     payment.amount == order.sale.amount && payment.currency == order.sale.currency
 }
 
@@ -151,7 +155,8 @@ fn quarantine(order: Order, payment: &Payment) -> Step<State> {
         payment.amount,
         payment.currency,
     );
-    Step::to(State::Quarantined { order, payment: payment.clone() })
+    let returns = Returns::without_access();
+    Step::to(State::Quarantined { order, payment: payment.clone(), returns })
         .record(Record::StripeObject(payment.intent.clone()))
         .record(Record::Ledger(posting))
         .record(Record::Checkout(row))
@@ -161,134 +166,109 @@ fn quarantine(order: Order, payment: &Payment) -> Step<State> {
 /// The same payment once more means nothing. Another payment of the same purchase is posted for a person.
 pub(super) fn paid_again(
     state: &State,
-    order: &Order,
-    known: &Payment,
+    known: &Paid,
     paid: &Payment,
-    at: Timestamp,
 ) -> Result<Step<State>, Refused> {
-    if paid.intent == known.intent {
+    if paid.intent == known.payment.intent {
         return Err(Refused::because("this payment was settled before"));
     }
-    let posting =
-        ledger::paid(&order.sale, Kind::Quarantined, &paid.intent, paid.amount, paid.currency);
+    let sale = &known.order.sale;
+    let posting = ledger::paid(sale, Kind::Quarantined, &paid.intent, paid.amount, paid.currency);
     let case = OperatorCase {
         kind: CaseKind::AmountMismatch,
         key: paid.intent.clone(),
         detail: format!(
             "the purchase was paid a second time, beside {}: refund this payment",
-            known.intent
+            known.payment.intent
         ),
     };
-    let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
+    let stay = Step { wake_at: known.returns.look_at, ..Step::to(state.clone()) };
     Ok(stay
         .record(Record::StripeObject(paid.intent.clone()))
         .record(Record::Ledger(posting))
         .record(Record::OperatorCase(case)))
 }
 
-pub(super) fn refund_duplicate(order: Order, payment: Payment) -> Step<State> {
-    let fee = if order.sale.fee > 0 { FeeReturn::Returned } else { FeeReturn::NoFee };
-    let refund = Effect::CreateRefund {
-        payment_intent: payment.intent.clone(),
-        amount: payment.amount,
-        fee,
-    };
-    Step::to(State::RefundingDuplicate { order, payment, refund: None }).effect(refund)
-}
-
-/// A refund may take days. The timer reads it, in case the webhook is lost.
-pub(super) fn refund_pending(
-    order: Order,
-    payment: Payment,
-    refund: &str,
-    at: Timestamp,
-) -> Step<State> {
-    Step::to(State::RefundingDuplicate { order, payment, refund: Some(refund.to_owned()) })
-        .record(Record::StripeObject(refund.to_owned()))
-        .wake_at(at.plus(LOOK_FOR_FUNDS))
-}
-
-pub(super) fn retrieve_refund(state: &State, refund: String, at: Timestamp) -> Step<State> {
-    Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) }
-        .effect(Effect::RetrieveRefund { refund })
-}
-
-/// Given back: as a duplicate, or by hand where what was paid was not what was agreed.
-pub(super) fn refunded(order: Order, payment: Payment, refund: &str, at: Timestamp) -> Step<State> {
-    let posting =
-        ledger::refunded_in_full(&order.sale, refund, payment.amount, payment.currency, at);
-    let duplicate = is_as_agreed(&order, &payment);
-    let reason = if duplicate { "duplicate" } else { "amount_mismatch" };
-    let row = CheckoutUpdate {
-        reason: Some(reason.to_owned()),
-        ..update(&order, CheckoutStatus::Refunded)
-    };
-    let mail = Effect::SendMail(Mail::DuplicateRefunded(order.sale.checkout));
-    let step = Step::to(State::Refunded { order, payment })
-        .record(Record::StripeObject(refund.to_owned()))
-        .record(Record::Ledger(posting))
-        .record(Record::Checkout(row));
-    if duplicate { step.effect(mail) } else { step }
-}
-
-pub(super) fn not_refunded(order: Order, payment: Payment, why: &str) -> Step<State> {
-    let case = OperatorCase {
-        kind: CaseKind::DuplicateNotRefunded,
-        key: payment.intent.clone(),
+/// Posts the processor's fee of a payment that is not known yet. Another currency may mean that it was exchanged,
+/// or that something else was paid than was agreed: only the payment could tell.
+pub(super) fn early_fee(stay: Step<State>, order: &Order, fee: &BalanceTransaction) -> Step<State> {
+    let agreed = Money::new(order.sale.amount, order.sale.currency);
+    if fee.currency == agreed.currency {
+        return processor_fee(stay, order, fee, agreed);
+    }
+    stay.record(Record::OperatorCase(OperatorCase {
+        kind: CaseKind::FeeCurrency,
+        key: fee.id.clone(),
         detail: format!(
-            "a second payment for the same page could not be given back ({why}): refund it by hand"
+            "the fee is in {}, {agreed} was agreed, and the payment is not known yet: post it by hand",
+            fee.currency
         ),
-    };
-    let row = CheckoutUpdate {
-        reason: Some("duplicate_not_refunded".to_owned()),
-        ..update(&order, CheckoutStatus::InReview)
-    };
-    Step::to(State::Quarantined { order, payment })
-        .record(Record::Checkout(row))
-        .record(Record::OperatorCase(case))
+    }))
 }
 
-/// Posts the processor's fee. `paid` is what the buyer paid, or is to pay.
+/// Posts the processor's fee, and what was exchanged on its way. `paid` is what the buyer paid.
 pub(super) fn processor_fee(
-    state: &State,
+    stay: Step<State>,
     order: &Order,
     fee: &BalanceTransaction,
     paid: Money,
-    at: Timestamp,
 ) -> Step<State> {
-    let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
-    if fee.currency != paid.currency {
+    let net = paid.minor - order.sale.fee.min(paid.minor);
+    let posting = ledger::processor_fee(&order.sale, fee, net);
+    if fee.currency == paid.currency {
+        return stay.record(Record::Ledger(posting));
+    }
+    if fee.amount <= 0 {
         return stay.record(Record::OperatorCase(OperatorCase {
             kind: CaseKind::FeeCurrency,
             key: fee.id.clone(),
             detail: format!(
-                "the fee is in {}, the payment in {}: post it by hand",
+                "the fee is in {}, the payment in {}, and what it was exchanged for is not known: post it by \
+                 hand",
                 fee.currency, paid.currency
             ),
         }));
     }
-    let net = paid.minor - order.sale.fee.min(paid.minor);
-    stay.record(Record::Ledger(ledger::processor_fee(&order.sale, fee, net)))
+    let became = Money::new(fee.amount, fee.currency);
+    let halves = ledger::exchanged(&order.sale, fee, (paid, became), net);
+    // What the creator can be paid out is said in the currency of the sale.
+    let posting = ledger::Transaction { available: None, ..posting };
+    let stay = stay.record(Record::Ledger(posting));
+    halves.into_iter().fold(stay, |step, half| step.record(Record::Ledger(half)))
 }
 
-/// The timer that belongs to a state, for steps that stay in it.
-fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
+/// The timer that belongs to a state before the payment, for steps that stay in it.
+pub(super) fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
     match state {
         State::AwaitingPayment { expires_at, .. } => Some(expires_at.plus(Timestamp::MINUTE)),
         State::Expiring { .. } | State::Confirming { .. } => Some(at.plus(LOOK_AGAIN)),
-        State::AwaitingFunds { .. } | State::RefundingDuplicate { refund: Some(_), .. } => {
-            Some(at.plus(LOOK_FOR_FUNDS))
-        }
-        // The answer to a call is on its way, or nothing is waited for but a person.
+        State::AwaitingFunds { .. } => Some(at.plus(LOOK_FOR_FUNDS)),
+        // The answer to a call is on its way, or nothing is waited for.
         State::CreatingSession { .. }
-        | State::RefundingDuplicate { refund: None, .. }
-        | State::Settled { .. }
-        | State::Refunded { .. }
-        | State::Quarantined { .. }
         | State::Expired { .. }
         | State::Failed { .. }
         | State::Cancelled { .. } => None,
+        State::Settled { returns, .. }
+        | State::PartlyRefunded { returns, .. }
+        | State::Refunded { returns, .. }
+        | State::Disputed { returns, .. }
+        | State::ChargedBack { returns, .. }
+        | State::RefundingDuplicate { returns, .. }
+        | State::Quarantined { returns, .. } => returns.look_at,
     }
+}
+
+/// Nothing can be given back of what is not paid.
+pub(super) fn not_paid(state: &State, wish: &Wish, at: Timestamp) -> Step<State> {
+    let message = Message::Refund(wish.refund, refund::Event::Rejected(Rejection::NotPaid));
+    let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
+    stay.record(Record::Send(message))
+}
+
+/// Money came back of what is not known to be paid: the session tells.
+pub(super) fn retrieve_early(state: &State, session: String, at: Timestamp) -> Step<State> {
+    let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
+    stay.effect(Effect::RetrieveCheckoutSession { session })
 }
 
 pub(super) fn retrieve(state: &State, session: String, wake_at: Timestamp) -> Step<State> {
@@ -340,7 +320,7 @@ fn grant(order: &Order, kind: GrantKind) -> Record {
     Record::Grant(Grant { page, visitor: order.visitor, checkout, kind })
 }
 
-fn update(order: &Order, status: CheckoutStatus) -> CheckoutUpdate {
+pub(super) fn update(order: &Order, status: CheckoutStatus) -> CheckoutUpdate {
     CheckoutUpdate {
         checkout: order.sale.checkout,
         status,

@@ -106,7 +106,7 @@ pub(super) fn look_at_last(state: &State, known: Known, at: Timestamp) -> Step<S
     }
 }
 
-fn read(state: &State, known: Known, at: Timestamp) -> Step<State> {
+pub(super) fn read(state: &State, known: Known, at: Timestamp) -> Step<State> {
     let account = known.account.clone();
     let next = with_known(state, Known { reading: Reading::UnderWay, ..known });
     Step { wake_at: timer_of(&next, at), ..Step::to(next) }

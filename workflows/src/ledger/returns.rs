@@ -45,26 +45,6 @@ pub fn refunded(sale: &Sale, refund: &stripe::Refund, share: Share, at: Timestam
     }
 }
 
-/// A whole payment of `gross` was given back, with its transfer and fee.
-pub fn refunded_in_full(
-    sale: &Sale,
-    refund: &str,
-    gross: i64,
-    currency: crate::money::Currency,
-    at: Timestamp,
-) -> Transaction {
-    let refund = stripe::Refund {
-        id: refund.to_owned(),
-        payment_intent: String::new(),
-        amount: gross,
-        status: stripe::RefundStatus::Succeeded,
-        asked: None,
-        reason: None,
-    };
-    let share = Share { reversed: gross, fee: sale.fee.min(gross) };
-    Transaction { currency, ..refunded(sale, &refund, share, at) }
-}
-
 /// A refund that was posted failed: stripe +r, due −(r−y), platform_fee −y. What was taken back for it is the
 /// creator's again.
 pub fn refund_failed(sale: &Sale, refund: &stripe::Refund, share: Share) -> Transaction {

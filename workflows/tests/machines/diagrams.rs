@@ -7,22 +7,48 @@ use std::{
 
 use expect_test::{ExpectFile, expect_file};
 use workflows::{
-    checkout::Checkout, connect_onboarding::ConnectOnboarding, earnings_rollup::EarningsRollup,
-    magic_link::MagicLink, page_publish::PagePublish, plan_subscription::PlanSubscription,
+    checkout::{Checkout, State},
+    connect_onboarding::ConnectOnboarding,
+    dispute::Dispute,
+    earnings_rollup::EarningsRollup,
+    magic_link::MagicLink,
+    page_publish::PagePublish,
+    payout::Payout,
+    plan_subscription::PlanSubscription,
+    refund::Refund,
     workflow::Workflow,
 };
 
 use crate::{
     examples::{
         Example, checkout_events, connect_onboarding_events, earnings_rollup_events,
-        magic_link_events, page_publish_events, plan_subscription_events,
+        magic_link_events, page_publish_events, payout_events, plan_subscription_events,
     },
-    explore::transitions,
+    examples_returns::{dispute_events, refund_events},
+    explore::{Transition, transitions},
 };
 
+/// In two halves: until there is a payment, and what becomes of it.
 #[test]
 fn checkout() {
-    check::<Checkout>(&checkout_events(), &expect_file!["../../diagrams/checkout.mmd"]);
+    let found = transitions::<Checkout>(&checkout_events());
+    let (after, before): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|found| found.from.as_ref().is_some_and(is_paid));
+    expect_file!["../../diagrams/checkout.mmd"].assert_eq(&draw(before));
+    expect_file!["../../diagrams/checkout_paid.mmd"].assert_eq(&draw(after));
+}
+
+fn is_paid(state: &State) -> bool {
+    matches!(
+        state,
+        State::Settled { .. }
+            | State::PartlyRefunded { .. }
+            | State::Disputed { .. }
+            | State::ChargedBack { .. }
+            | State::RefundingDuplicate { .. }
+            | State::Refunded { .. }
+            | State::Quarantined { .. }
+    )
 }
 
 #[test]
@@ -31,6 +57,11 @@ fn connect_onboarding() {
         &connect_onboarding_events(),
         &expect_file!["../../diagrams/connect_onboarding.mmd"],
     );
+}
+
+#[test]
+fn dispute() {
+    check::<Dispute>(&dispute_events(), &expect_file!["../../diagrams/dispute.mmd"]);
 }
 
 #[test]
@@ -52,6 +83,11 @@ fn page_publish() {
 }
 
 #[test]
+fn payout() {
+    check::<Payout>(&payout_events(), &expect_file!["../../diagrams/payout.mmd"]);
+}
+
+#[test]
 fn plan_subscription() {
     check::<PlanSubscription>(
         &plan_subscription_events(),
@@ -59,14 +95,19 @@ fn plan_subscription() {
     );
 }
 
+#[test]
+fn refund() {
+    check::<Refund>(&refund_events(), &expect_file!["../../diagrams/refund.mmd"]);
+}
+
 fn check<W: Workflow>(examples: &[Example<W::Event>], drawn: &ExpectFile) {
-    drawn.assert_eq(&draw::<W>(examples));
+    drawn.assert_eq(&draw(transitions::<W>(examples)));
 }
 
 /// One arrow for each pair of states, with all that leads along it. Refused events do not appear.
-fn draw<W: Workflow>(examples: &[Example<W::Event>]) -> String {
+fn draw<W: Workflow>(found: Vec<Transition<W>>) -> String {
     let mut arrows: BTreeMap<(Option<&str>, &str), BTreeSet<String>> = BTreeMap::new();
-    for transition in transitions::<W>(examples) {
+    for transition in found {
         let from = transition.from.map(Into::into);
         arrows.entry((from, transition.to.into())).or_default().insert(transition.label);
     }

@@ -7,20 +7,25 @@ use workflows::{
     connect_onboarding::{self, Onboard},
     earnings_rollup,
     effect::{Failure, Marker, OnboardingUrls},
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
+    id::{
+        CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, SessionId, VisitorId,
+    },
     ledger::Sale,
     magic_link,
     money::Currency,
     page_publish::{self, Wanted},
+    payout::{self, Payee, Report},
     plan::Plan,
     plan_subscription::{self, Manual, Subscribe},
     record::{PlanLinkPurpose, VisitorSession},
     stripe::{
         Account, BalanceTransaction, Billing, CapabilityStatus, Outcome, PaidInvoice, Payment,
-        Refund, RefundStatus, RequirementError, Requirements, Session, Subscription,
-        SubscriptionStatus,
+        Payout, PayoutStatus, Refund, RefundStatus, RequirementError, Requirements, Session,
+        Subscription, SubscriptionStatus, TransferPart,
     },
 };
+
+use crate::examples_returns::checkout_returns_events;
 
 /// When everything begins.
 pub const START: Timestamp = Timestamp::from_secs(1_900_000_000);
@@ -36,11 +41,11 @@ pub struct Example<E> {
     pub at: Timestamp,
 }
 
-fn example<E>(qualifier: &'static str, event: E) -> Example<E> {
+pub fn example<E>(qualifier: &'static str, event: E) -> Example<E> {
     Example { qualifier, event, at: START }
 }
 
-fn uuid(n: u128) -> Uuid {
+pub fn uuid(n: u128) -> Uuid {
     Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0000 + n)
 }
 
@@ -136,6 +141,7 @@ pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status,
+        transfer: TransferPart::Kept,
         asked: None,
         reason: None,
     }
@@ -148,6 +154,7 @@ pub fn refunded(amount: i64, status: RefundStatus) -> checkout::Event {
 pub fn processor_fee(currency: Currency) -> checkout::Event {
     checkout::Event::ProcessorFee(BalanceTransaction {
         id: "txn_1".to_owned(),
+        amount: PRICE,
         fee: 66,
         currency,
         available_on: START.plus(2 * Timestamp::DAY),
@@ -156,7 +163,7 @@ pub fn processor_fee(currency: Currency) -> checkout::Event {
 
 pub fn checkout_events() -> Vec<Example<checkout::Event>> {
     use checkout::Event as E;
-    vec![
+    let mut events = vec![
         example("", request(PRICE, FEE)),
         example("of nothing", request(0, 0)),
         example("", session_created()),
@@ -185,7 +192,9 @@ pub fn checkout_events() -> Vec<Example<checkout::Event>> {
         example("", E::SellerLost),
         example("", E::Cancel),
         example("", E::TimerFired),
-    ]
+    ];
+    events.extend(checkout_returns_events());
+    events
 }
 
 pub fn urls() -> OnboardingUrls {
@@ -331,6 +340,10 @@ pub fn connect_onboarding_events() -> Vec<Example<connect_onboarding::Event>> {
         example("", E::LoginLinkFailed { request, failure: failure("api_error") }),
         example("and more", E::CheckoutsClosed { account: account(), after: Some(checkout_id()) }),
         example("", E::CheckoutsClosed { account: account(), after: None }),
+        example(
+            "",
+            E::PayoutReported { account: account(), payout: payout(PayoutStatus::InTransit) },
+        ),
         example("", E::Cancel),
         example("", E::TimerFired),
     ]
@@ -388,12 +401,49 @@ pub fn page_publish_events() -> Vec<Example<page_publish::Event>> {
     events
 }
 
+pub fn payout(status: PayoutStatus) -> Payout {
+    Payout {
+        id: "po_1".to_owned(),
+        amount: 900,
+        currency: Currency::USD,
+        status,
+        arrives: START.plus(2 * Timestamp::DAY),
+        failure: (status == PayoutStatus::Failed).then(|| "The account was closed.".to_owned()),
+    }
+}
+
+pub fn payout_report(status: PayoutStatus) -> payout::Event {
+    let payee = Payee::Creator { handle: handle(), account: "acct_1".to_owned() };
+    payout::Event::Reported(Report { payee, payout: payout(status) })
+}
+
+pub fn payout_events() -> Vec<Example<payout::Event>> {
+    vec![
+        example("Pending", payout_report(PayoutStatus::Pending)),
+        example("InTransit", payout_report(PayoutStatus::InTransit)),
+        example("Paid", payout_report(PayoutStatus::Paid)),
+        example("Failed", payout_report(PayoutStatus::Failed)),
+        example("Canceled", payout_report(PayoutStatus::Canceled)),
+        example("", payout::Event::Cancel),
+        example("", payout::Event::TimerFired),
+    ]
+}
+
 /// When the page to subscribe on closes by itself.
 pub const CLOSES: Timestamp = START.plus(12 * Timestamp::HOUR);
 /// When the grace period of a payment that failed at the start is over.
 pub const GRACE_OVER: Timestamp = START.plus(plan_subscription::GRACE);
 
+/// A request for a link of a plan's; those of later numbers are newer.
+pub fn plan_link(number: u8) -> PlanLinkId {
+    PlanLinkId(uuid(0x100 + u128::from(number)))
+}
+
 pub fn subscribe() -> plan_subscription::Event {
+    subscribe_as(1)
+}
+
+pub fn subscribe_as(request: u8) -> plan_subscription::Event {
     plan_subscription::Event::Subscribe(Box::new(Subscribe {
         handle: handle(),
         name: "Maria".to_owned(),
@@ -401,7 +451,15 @@ pub fn subscribe() -> plan_subscription::Event {
         success_url: "https://example.com/thanks".to_owned(),
         cancel_url: "https://example.com/plans".to_owned(),
         expires_at: CLOSES,
+        request: Some(plan_link(request)),
     }))
+}
+
+pub fn open_portal(request: u8) -> plan_subscription::Event {
+    plan_subscription::Event::OpenPortal {
+        return_url: "https://example.com/plans".to_owned(),
+        request: Some(plan_link(request)),
+    }
 }
 
 pub fn subscription(status: SubscriptionStatus) -> Subscription {
@@ -430,7 +488,13 @@ pub fn billing(status: SubscriptionStatus) -> Billing {
 }
 
 pub fn billing_retrieved(reading: u32, billing: Billing) -> plan_subscription::Event {
-    plan_subscription::Event::BillingRetrieved { reading, billing }
+    let customer = Some("cus_1".to_owned());
+    plan_subscription::Event::BillingRetrieved { reading, customer, billing }
+}
+
+pub fn billing_unreadable(reading: u32, code: &str) -> plan_subscription::Event {
+    let customer = Some("cus_1".to_owned());
+    plan_subscription::Event::BillingUnreadable { reading, customer, failure: failure(code) }
 }
 
 pub fn set_manually(plan: Option<Plan>) -> plan_subscription::Event {
@@ -439,31 +503,47 @@ pub fn set_manually(plan: Option<Plan>) -> plan_subscription::Event {
 }
 
 pub fn checkout_created(session: &str, expires_at: Timestamp) -> plan_subscription::Event {
+    checkout_created_for(1, session, expires_at)
+}
+
+pub fn checkout_created_for(
+    request: u8,
+    session: &str,
+    expires_at: Timestamp,
+) -> plan_subscription::Event {
     plan_subscription::Event::CheckoutCreated {
         session: session.to_owned(),
-        url: "https://checkout.example.com/cs_1".to_owned(),
+        url: format!("https://checkout.example.com/{session}"),
         expires_at,
+        request: Some(plan_link(request)),
     }
+}
+
+pub fn portal_created(request: u8) -> plan_subscription::Event {
+    plan_subscription::Event::PortalCreated {
+        url: format!("https://billing.example.com/session/{request}"),
+        expires_at: START.plus(5 * Timestamp::MINUTE),
+        request: Some(plan_link(request)),
+    }
+}
+
+pub fn link_failed(request: u8, purpose: PlanLinkPurpose, code: &str) -> plan_subscription::Event {
+    let (failure, request) = (failure(code), Some(plan_link(request)));
+    plan_subscription::Event::LinkFailed { purpose, failure, request }
 }
 
 pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
     use plan_subscription::Event as E;
-    let link_failed = |purpose| E::LinkFailed { purpose, failure: failure("resource_missing") };
     let mut events = vec![
         example("", subscribe()),
-        example("", E::OpenPortal { return_url: "https://example.com/plans".to_owned() }),
+        example("", open_portal(2)),
         example("", E::CustomerCreated { customer: "cus_1".to_owned() }),
         example("", E::CustomerFailed(failure("api_error"))),
         example("", checkout_created("cs_1", CLOSES)),
-        example(
-            "",
-            E::PortalCreated {
-                url: "https://billing.example.com/session/1".to_owned(),
-                expires_at: START.plus(5 * Timestamp::MINUTE),
-            },
-        ),
-        example("", link_failed(PlanLinkPurpose::Checkout)),
-        example("portal", link_failed(PlanLinkPurpose::Portal)),
+        example("", portal_created(2)),
+        example("", link_failed(1, PlanLinkPurpose::Checkout, "api_error")),
+        example("no customer", link_failed(1, PlanLinkPurpose::Checkout, "resource_missing")),
+        example("portal", link_failed(2, PlanLinkPurpose::Portal, "resource_missing")),
         example("", E::Changed),
         example("", set_manually(Some(Plan::Business))),
         example("cleared", set_manually(None)),
@@ -472,7 +552,7 @@ pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
         Example { at: GRACE_OVER, ..example("grace over", E::TimerFired) },
     ];
     for reading in 1..=2 {
-        let unreadable = |code| E::BillingUnreadable { reading, failure: failure(code) };
+        let unreadable = |code| billing_unreadable(reading, code);
         let read = |qualifier, billing| example(qualifier, billing_retrieved(reading, billing));
         events.extend([
             read("nothing", Billing::default()),
@@ -481,7 +561,11 @@ pub fn plan_subscription_events() -> Vec<Example<plan_subscription::Event>> {
             read("incomplete", billing(SubscriptionStatus::Incomplete)),
             read("ended", billing(SubscriptionStatus::Ended)),
             example("", unreadable("discarded")),
-            example("resource_missing", unreadable("resource_missing")),
+            example("no customer", unreadable("resource_missing")),
+            Example {
+                at: GRACE_OVER,
+                ..example("no customer for a week", unreadable("resource_missing"))
+            },
         ]);
     }
     events

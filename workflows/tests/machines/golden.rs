@@ -13,8 +13,9 @@ use workflows::workflow::Workflow;
 use crate::{
     examples::{
         Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events, link,
-        magic_link_events, page_publish_events, plan_subscription_events,
+        magic_link_events, page_publish_events, payout_events, plan_subscription_events,
     },
+    examples_returns::{dispute_events, refund_events},
     explore::{label, transitions},
 };
 
@@ -37,11 +38,40 @@ fn checkout() {
         &expect_file!["../golden/checkout.json"],
         &checkout_events(),
         &variants!(State: CreatingSession, AwaitingPayment, AwaitingFunds, Expiring, Confirming,
-            Settled, RefundingDuplicate, Refunded, Quarantined, Expired, Failed, Cancelled),
+            Settled, PartlyRefunded, Disputed, ChargedBack, RefundingDuplicate, Refunded,
+            Quarantined, Expired, Failed, Cancelled),
         &variants!(Event: Request, SessionCreated, SessionFailed, SessionReported, SessionRetrieved,
-            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ProcessorFee, SellerLost,
-            Cancel, TimerFired),
+            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ReturnsChanged,
+            ReserveRefund, ReleaseRefund, ChargeRetrieved, ChargeUnreadable, TransferReversed,
+            ReversalRefused, TransferredAgain, TransferRefused, FraudWarning, ProcessorFee,
+            SellerLost, Cancel, TimerFired),
     );
+}
+
+/// Version 1 gave back whole payments only, and knew a refund by its id.
+#[test]
+fn checkout_of_version_1_is_read() {
+    use workflows::checkout::{Checkout, Event};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/checkout_version_1.json")).unwrap();
+    assert_eq!(stored["version"], 1);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 12);
+    for (name, state) in states {
+        let read = serde_json::to_value(Checkout::upgrade(1, state.clone()).unwrap()).unwrap();
+        let mut expected = state.clone();
+        let of_state = expected[name].as_object_mut().unwrap();
+        of_state.remove("refund");
+        if matches!(name.as_str(), "RefundingDuplicate" | "Refunded" | "Quarantined") {
+            let returns = &read[name]["returns"];
+            assert_eq!(returns["access"], "never", "{name} gave no access");
+            of_state.insert("returns".to_owned(), returns.clone());
+        }
+        assert_eq!(read, expected, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
 }
 
 #[test]
@@ -54,7 +84,8 @@ fn connect_onboarding() {
             Connected, Restricted, Rejected, Disconnected, Reconnecting, Failed),
         &variants!(Event: Onboard, AccountCreated, AccountFailed, LinkCreated, LinkFailed,
             AccountChanged, AccountRetrieved, AccountUnreadable, Deauthorized, OpenDashboard,
-            LoginLinkCreated, LoginLinkFailed, CheckoutsClosed, Cancel, TimerFired),
+            LoginLinkCreated, LoginLinkFailed, CheckoutsClosed, PayoutReported,
+            Cancel, TimerFired),
     );
 }
 
@@ -78,6 +109,17 @@ fn connect_onboarding_of_version_1_is_read() {
     for (label, event) in stored["events"].as_object().unwrap() {
         serde_json::from_value::<Event>(event.clone()).expect(label);
     }
+}
+
+#[test]
+fn dispute() {
+    use workflows::dispute::{Dispute, Event, State};
+    check::<Dispute>(
+        &expect_file!["../golden/dispute.json"],
+        &dispute_events(),
+        &variants!(State: Opened, UnderReview, Won, Lost, Closed),
+        &variants!(Event: Reported, Cancel, TimerFired),
+    );
 }
 
 #[test]
@@ -127,6 +169,17 @@ fn page_publish() {
 }
 
 #[test]
+fn payout() {
+    use workflows::payout::{Event, Payout, State};
+    check::<Payout>(
+        &expect_file!["../golden/payout.json"],
+        &payout_events(),
+        &variants!(State: Pending, InTransit, Paid, Failed, Canceled),
+        &variants!(Event: Reported, Cancel, TimerFired),
+    );
+}
+
+#[test]
 fn plan_subscription() {
     use workflows::plan_subscription::{Event, PlanSubscription, State};
     check::<PlanSubscription>(
@@ -137,6 +190,66 @@ fn plan_subscription() {
         &variants!(Event: Subscribe, OpenPortal, CustomerCreated, CustomerFailed, CheckoutCreated,
             PortalCreated, LinkFailed, Changed, BillingRetrieved, BillingUnreadable, SetManually,
             Cancel, TimerFired),
+    );
+}
+
+/// Version 1 did not tell requests apart, nor since when a customer is missing.
+#[test]
+fn plan_subscription_of_version_1_is_read() {
+    use workflows::plan_subscription::{Event, PlanSubscription};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/plan_subscription_version_1.json")).unwrap();
+    assert_eq!(stored["version"], 1);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 8);
+    for (name, state) in states {
+        let read = PlanSubscription::upgrade(1, state.clone()).unwrap();
+        let mut expected = state.clone();
+        if let Some(known) = expected.pointer_mut(&format!("/{name}/known")) {
+            (known["wanted"], known["missing_since"]) = (Value::Null, Value::Null);
+        }
+        if let Some(wish) = expected.pointer_mut(&format!("/{name}/wish")) {
+            wish["request"] = Value::Null;
+        }
+        assert_eq!(serde_json::to_value(read).unwrap(), expected, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
+}
+
+/// What was asked of Stripe before requests had ids is asked all the same, and its answer is understood.
+#[test]
+fn effects_of_version_1_are_read() {
+    use workflows::{
+        effect::{Answer, Effect},
+        plan_subscription::{Event, PlanSubscription},
+    };
+    let portal =
+        json!({"create_portal_session": {"customer": "cus_1", "return_url": "https://a.test/"}});
+    let page = json!({"create_plan_session": {
+        "handle": "hndl_01990000000070008000000000000003", "customer": "cus_1", "price": "price_pro",
+        "success_url": "https://a.test/", "cancel_url": "https://a.test/", "expires_at": START,
+    }});
+    let opened =
+        |url: &str| Answer::PortalSessionCreated { url: url.to_owned(), expires_at: START };
+    let effect: Effect = serde_json::from_value(portal).unwrap();
+    let event = PlanSubscription::on_answer(&effect, &opened("https://b.test/"));
+    assert!(matches!(event, Some(Event::PortalCreated { request: None, .. })), "{event:?}");
+    let effect: Effect = serde_json::from_value(page).unwrap();
+    let answer = Answer::PlanSessionCreated { session: "cs_1".to_owned(), url: String::new() };
+    let event = PlanSubscription::on_answer(&effect, &answer);
+    assert!(matches!(event, Some(Event::CheckoutCreated { request: None, .. })), "{event:?}");
+}
+
+#[test]
+fn refund() {
+    use workflows::refund::{Event, Refund, State};
+    check::<Refund>(
+        &expect_file!["../golden/refund.json"],
+        &refund_events(),
+        &variants!(State: Reserving, AtStripe, Pending, Succeeded, Rejected, Failed, Canceled),
+        &variants!(Event: Request, Reserved, Rejected, Made, Refused, Reported, Cancel, TimerFired),
     );
 }
 

@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use workflows::{
     Timestamp,
-    ledger::{self, About, Account, Kind, Transaction},
-    money::{BasisPoints, Currency, MAXIMUM_CHARGE},
-    stripe::{BalanceTransaction, PaidInvoice},
+    ledger::{self, About, Account, Kind, Sale, Share, Transaction},
+    money::{BasisPoints, Currency, MAXIMUM_CHARGE, Money},
+    stripe::{
+        BalanceTransaction, Dispute, DisputeStatus, PaidInvoice, Payout, PayoutStatus, RefundStatus,
+    },
 };
 
-use crate::examples::{handle, invoice, sale};
+use crate::{
+    examples::{handle, invoice, sale},
+    examples_returns::{by_hand, disputed},
+};
 
 /// What every account comes to.
 fn balances(postings: &[Transaction]) -> BTreeMap<String, i64> {
@@ -24,7 +29,14 @@ fn balances(postings: &[Transaction]) -> BTreeMap<String, i64> {
 
 fn kept(fee: i64) -> BalanceTransaction {
     let (currency, available_on) = (Currency::USD, Timestamp::default());
-    BalanceTransaction { id: "txn_1".to_owned(), fee, currency, available_on }
+    BalanceTransaction { id: "txn_1".to_owned(), amount: 0, fee, currency, available_on }
+}
+
+/// The whole payment, with the whole fee.
+fn given_back(sale: &Sale, gross: i64) -> Transaction {
+    let refund = by_hand("re_1", gross, RefundStatus::Succeeded);
+    let share = Share { reversed: gross, fee: sale.fee.min(gross) };
+    ledger::refunded(sale, &refund, share, Timestamp::default())
 }
 
 proptest! {
@@ -41,7 +53,7 @@ proptest! {
         let kind = if quarantined { Kind::Quarantined } else { Kind::Paid };
         for posting in [
             ledger::paid(&sale, kind, "pi_1", gross, Currency::USD),
-            ledger::refunded_in_full(&sale, "re_1", gross, Currency::USD, Timestamp::default()),
+            given_back(&sale, gross),
             ledger::processor_fee(&sale, &kept(processor), gross),
             ledger::plan_invoice(sale.handle, &PaidInvoice { amount: gross, ..invoice("in_1") }),
         ] {
@@ -75,9 +87,8 @@ proptest! {
         gross in 0..=MAXIMUM_CHARGE,
     ) {
         let sale = sale(agreed, BasisPoints::new(points).unwrap().of(agreed));
-        let at = Timestamp::default();
         let paid = ledger::paid(&sale, Kind::Paid, "pi_1", gross, Currency::USD);
-        let back = ledger::refunded_in_full(&sale, "re_1", gross, Currency::USD, at);
+        let back = given_back(&sale, gross);
         let creator = gross - sale.fee.min(gross);
         prop_assert_eq!(back.available.map_or(0, |available| available.amount), -creator);
         prop_assert_eq!(balances(&[paid, back]), BTreeMap::new());
@@ -93,15 +104,58 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Whatever came back, and whoever got it.
+    #[test]
+    fn every_posting_of_what_comes_back_is_balanced(
+        amount in 1..=MAXIMUM_CHARGE,
+        reversed in 0..=MAXIMUM_CHARGE,
+        fee in 0..=MAXIMUM_CHARGE,
+    ) {
+        let (sale, at) = (sale(amount, 0), Timestamp::default());
+        let share = Share { reversed, fee };
+        let refund = by_hand("re_1", amount, RefundStatus::Succeeded);
+        let dispute = Dispute {
+            reinstated: reversed.min(amount),
+            fee_reinstated: fee,
+            ..disputed(amount, DisputeStatus::Lost)
+        };
+        let payout = Payout {
+            id: "po_1".to_owned(),
+            amount,
+            currency: Currency::USD,
+            status: PayoutStatus::Paid,
+            arrives: at,
+            failure: None,
+        };
+        for posting in [
+            ledger::refunded(&sale, &refund, share, at),
+            ledger::refund_failed(&sale, &refund, share),
+            ledger::reversed(&sale, "tr_1", share, share, at),
+            ledger::transferred_again(&sale, "tr_2", amount, at),
+            ledger::fee_taken_again(&sale, "dp_1", fee),
+            ledger::dispute_withdrawn(&sale, &dispute),
+            ledger::dispute_reinstated(&sale, &dispute),
+            ledger::dispute_lost(&sale, &dispute),
+            ledger::payout(sale.handle, "acct_1", &payout),
+            ledger::payout_failed(sale.handle, "acct_1", &payout),
+            ledger::platform_payout(&payout),
+            ledger::platform_payout_failed(&payout),
+            ledger::written_off(sale.handle, Money::new(amount, Currency::USD), "1"),
+        ] {
+            prop_assert!(posting.is_balanced(), "{posting:?}");
+            prop_assert!(posting.entries.iter().all(|entry| entry.amount != 0), "{posting:?}");
+        }
+    }
+}
+
 #[test]
 fn a_posting_has_one_key_for_each_stripe_object() {
     let sale = sale(1_000, 50);
     let paid = |kind, gross| ledger::paid(&sale, kind, "pi_1", gross, Currency::USD).key;
     assert_eq!(paid(Kind::Paid, 1_000), "paid:pi_1");
     assert_eq!(paid(Kind::Quarantined, 999), "paid:pi_1");
-    let back =
-        ledger::refunded_in_full(&sale, "re_1", 1_000, Currency::USD, Timestamp::default()).key;
-    assert_eq!(back, "refund:re_1");
+    assert_eq!(given_back(&sale, 1_000).key, "refund:re_1");
     assert_eq!(ledger::processor_fee(&sale, &kept(1), 0).key, "fee:txn_1");
     assert_eq!(ledger::plan_invoice(sale.handle, &invoice("in_1")).key, "plan_invoice:in_1");
 }

@@ -8,6 +8,7 @@
 
 mod diagrams;
 mod examples;
+mod examples_returns;
 mod explore;
 mod golden;
 mod ledger;
@@ -15,4 +16,5 @@ mod models;
 mod plan_scenarios;
 mod scenarios;
 mod scenarios_connect;
+mod scenarios_payout;
 mod stripe_event;

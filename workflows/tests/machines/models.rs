@@ -17,7 +17,9 @@ mod connect_onboarding;
 mod earnings_rollup;
 mod magic_link;
 mod page_publish;
+mod payout;
 mod plan_subscription;
+mod plan_world;
 
 use std::{fmt::Debug, hash::Hash};
 

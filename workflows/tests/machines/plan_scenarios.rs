@@ -6,14 +6,17 @@ use workflows::{
     plan::Plan,
     plan_subscription::{Event, GRACE, PlanSubscription, State},
     record::{PlanLinkChange, PlanSource, PlanStatus, PlanSubscriptionUpdate, Record},
-    stripe::{Billing, SubscriptionStatus},
+    stripe::{Billing, Subscription, SubscriptionStatus},
     workflow::{Step, Workflow},
 };
 
 use crate::examples::{
-    CLOSES, START, billing, billing_retrieved, checkout_created, invoice, set_manually, subscribe,
-    subscription,
+    CLOSES, START, billing, billing_retrieved, billing_unreadable, checkout_created, invoice,
+    portal_created, set_manually, subscribe, subscription,
 };
+
+mod links;
+mod missing;
 
 /// A run, and the last row that it wrote.
 struct Run {
@@ -39,13 +42,24 @@ impl Run {
         &self.step
     }
 
-    /// A handle that has subscribed and paid.
-    fn subscribed() -> Self {
+    /// A handle that has the page to subscribe on.
+    fn awaiting() -> Self {
         let mut run = Self::begin(&subscribe());
         run.hears(&Event::CustomerCreated { customer: "cus_1".to_owned() }, START);
         run.hears(&checkout_created("cs_1", CLOSES), START);
+        run
+    }
+
+    /// A handle that has subscribed and paid.
+    fn subscribed() -> Self {
+        let mut run = Self::awaiting();
         run.reads(billing(SubscriptionStatus::Active), START);
         run
+    }
+
+    #[track_caller]
+    fn refuses(&self, event: &Event, at: Timestamp) -> String {
+        PlanSubscription::step(&self.state, event, at).expect_err("refused").reason
     }
 
     /// A webhook comes, and this is what is read then.
@@ -68,6 +82,15 @@ impl Run {
     fn stands(&self, plan: Plan, source: PlanSource, status: PlanStatus) {
         let row = self.row();
         assert_eq!((row.plan, row.source, row.status), (plan, source, status));
+    }
+
+    /// The kinds and keys of the cases that were opened.
+    fn cases(&self) -> Vec<(&'static str, &str)> {
+        let cases = self.step.records.iter().filter_map(|record| match record {
+            Record::OperatorCase(case) => Some((case.kind.into(), case.key.as_str())),
+            _ => None,
+        });
+        cases.collect()
     }
 
     fn posted(&self) -> Vec<&str> {
@@ -192,9 +215,7 @@ fn what_is_set_by_hand_wins_until_it_is_cleared() {
 
 #[test]
 fn a_newer_page_takes_the_place_of_an_older() {
-    let mut run = Run::begin(&subscribe());
-    run.hears(&Event::CustomerCreated { customer: "cus_1".to_owned() }, START);
-    run.hears(&checkout_created("cs_1", CLOSES), START);
+    let mut run = Run::awaiting();
     run.hears(&subscribe(), START);
     let step = run.hears(&checkout_created("cs_2", CLOSES), START);
     let close = Effect::ExpirePlanSession { session: "cs_1".to_owned() };
@@ -218,30 +239,49 @@ fn what_a_person_must_look_at_becomes_a_case() {
         others: vec!["sub_2".to_owned()],
         ..billing(SubscriptionStatus::Active)
     };
-    let step = run.reads(odd, START);
-    let cases: Vec<_> = step
-        .records
-        .iter()
-        .filter_map(|record| match record {
-            Record::OperatorCase(case) => Some((case.kind.into(), case.key.as_str())),
-            _ => None,
-        })
-        .collect();
-    let expected: [(&str, &str); 2] =
-        [("several_subscriptions", "sub_2"), ("unknown_price", "sub_1")];
-    assert_eq!(cases, expected);
+    run.reads(odd, START);
+    assert_eq!(run.cases(), [("several_subscriptions", "sub_2"), ("unknown_price", "sub_1")]);
     run.stands(Plan::Free, PlanSource::Default, PlanStatus::Active);
 }
 
+/// What is read of a subscription to a price that configuration does not know.
+fn unknown_price(id: &str, price: &str) -> Billing {
+    let subscription = Subscription {
+        id: id.to_owned(),
+        price: price.to_owned(),
+        plan: None,
+        ..subscription(SubscriptionStatus::Active)
+    };
+    Billing { subscription: Some(subscription), ..billing(SubscriptionStatus::Active) }
+}
+
+/// A new price takes the place of the old in the configuration: whoever pays the old one has what they pay for,
+/// and a person is told to name it.
 #[test]
-fn a_customer_that_is_gone_is_made_anew() {
+fn a_price_that_is_forgotten_costs_nobody_the_plan() {
     let mut run = Run::subscribed();
-    run.hears(&Event::Changed, START);
-    let failure = crate::examples::failure("resource_missing");
-    run.hears(&Event::BillingUnreadable { reading: run.readings, failure }, START);
-    run.stands(Plan::Free, PlanSource::Default, PlanStatus::None);
-    let step = run.hears(&subscribe(), START);
-    assert!(matches!(step.effects[..], [Effect::CreateCustomer { .. }]));
+    for day in 1..3 {
+        run.reads(unknown_price("sub_1", "price_pro"), START.plus(day * Timestamp::DAY));
+        run.stands(Plan::Pro, PlanSource::Stripe, PlanStatus::Active);
+        assert_eq!(run.cases(), [("unknown_price", "sub_1")]);
+    }
+    let mut late = unknown_price("sub_1", "price_pro");
+    late.subscription.as_mut().unwrap().status = SubscriptionStatus::PastDue;
+    run.reads(late, START.plus(3 * Timestamp::DAY));
+    run.stands(Plan::Pro, PlanSource::Stripe, PlanStatus::PastDue);
+}
+
+/// What is paid now is not what the plan was had by.
+#[test]
+fn another_price_is_no_plan_by_what_was_paid_before() {
+    for odd in [unknown_price("sub_1", "price_other"), unknown_price("sub_2", "price_pro")] {
+        let mut run = Run::subscribed();
+        run.reads(odd, START);
+        run.stands(Plan::Free, PlanSource::Default, PlanStatus::Active);
+        // Nor does it come back by the old price, which nobody knows any more.
+        run.reads(unknown_price("sub_1", "price_pro"), START);
+        run.stands(Plan::Free, PlanSource::Default, PlanStatus::Active);
+    }
 }
 
 /// A reading that nobody answers (a dead effect) does not keep the plan from ever being looked at again; and
@@ -260,15 +300,27 @@ fn a_reading_without_an_answer_is_given_up_after_a_day() {
     assert!(PlanSubscription::step(&run.state, &late, given_up).is_err());
 }
 
+/// Stripe was away for so long that a reading went dead: what happens afterwards does not wait for it.
+#[test]
+fn whatever_happens_does_not_wait_for_a_reading_that_is_in_trouble() {
+    let mut run = Run::awaiting();
+    run.hears(&Event::Changed, START);
+    let old = run.readings;
+    let step = run.hears(&Event::Changed, START.plus(Timestamp::MINUTE));
+    assert_eq!(step.effects, [], "the one under way is as good as over");
+    let later = START.plus(8 * Timestamp::HOUR);
+    let step = run.hears(&Event::Changed, later);
+    assert!(matches!(step.effects[..], [Effect::RetrieveBilling { .. }]));
+    assert_ne!(run.readings, old);
+    run.hears(&billing_retrieved(run.readings, billing(SubscriptionStatus::Active)), later);
+    run.stands(Plan::Pro, PlanSource::Stripe, PlanStatus::Active);
+    let late = billing_retrieved(old, Billing::default());
+    assert!(run.refuses(&late, later).contains("earlier reading"));
+}
+
 #[test]
 fn links_are_masked_in_history() {
-    for event in [
-        checkout_created("cs_1", CLOSES),
-        Event::PortalCreated {
-            url: "https://billing.example.com/1".to_owned(),
-            expires_at: CLOSES,
-        },
-    ] {
+    for event in [checkout_created("cs_1", CLOSES), portal_created(1)] {
         let masked = PlanSubscription::masked(&event).expect("masked");
         let text = serde_json::to_string(&masked).unwrap();
         assert!(!text.contains("https://"), "{text}");

@@ -2,12 +2,14 @@
 
 use serde_json::{Value, json};
 use workflows::{
+    Timestamp,
     checkout::{self, Event::SessionReported},
     connect_onboarding,
     message::Message,
     money::Currency,
+    payout::{Payee, Report},
     plan_subscription,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    stripe::{self, Outcome, Payment, PayoutStatus, Refund, RefundStatus, Session, TransferPart},
     stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
 };
 
@@ -111,6 +113,7 @@ fn given_back(status: RefundStatus) -> checkout::Event {
         payment_intent: "pi_1".to_owned(),
         amount: 1_250,
         status,
+        transfer: TransferPart::Kept,
         asked: None,
         reason: None,
     })
@@ -298,6 +301,67 @@ fn plans() {
     });
     platform("checkout.session.completed", session.clone(), to_handle());
     platform("checkout.session.expired", session, to_handle());
+}
+
+/// On the connect endpoint the account leads to whose it is; the platform's own go to their runs at once.
+#[test]
+fn payouts() {
+    let payout = |status: &str| {
+        json!({
+            "id": "po_1", "object": "payout", "amount": 900, "currency": "usd", "status": status,
+            "arrival_date": 1_900_000_000, "failure_code": null, "failure_message": null,
+        })
+    };
+    let read = |status, failure: Option<&str>| stripe::Payout {
+        id: "po_1".to_owned(),
+        amount: 900,
+        currency: Currency::USD,
+        status,
+        arrives: Timestamp::from_secs(1_900_000_000),
+        failure: failure.map(str::to_owned),
+    };
+    let about = |payout| {
+        let event =
+            connect_onboarding::Event::PayoutReported { account: "acct_1".to_owned(), payout };
+        Meaning::About("acct_1".to_owned(), Unrouted::ConnectOnboarding(event))
+    };
+    for (kind, status, expected) in [
+        ("payout.created", "pending", PayoutStatus::Pending),
+        ("payout.updated", "in_transit", PayoutStatus::InTransit),
+        ("payout.paid", "paid", PayoutStatus::Paid),
+        ("payout.failed", "failed", PayoutStatus::Failed),
+        ("payout.canceled", "canceled", PayoutStatus::Canceled),
+    ] {
+        connect(kind, payout(status), about(read(expected, None)));
+        let own = Report { payee: Payee::Platform, payout: read(expected, None) };
+        platform(kind, payout(status), Meaning::For(own.message()));
+        // A connected account's that strayed to the platform's endpoint is the account's all the same.
+        let strayed = event(kind, Some("acct_1"), payout(status));
+        check(Endpoint::Platform, strayed, about(read(expected, None)));
+    }
+    let closed = json!({ "failure_code": "account_closed" });
+    let failed = changed(payout("failed"), closed);
+    connect(
+        "payout.failed",
+        failed.clone(),
+        about(read(PayoutStatus::Failed, Some("account_closed"))),
+    );
+    let told = changed(failed, json!({ "failure_message": "The account was closed." }));
+    let expected = read(PayoutStatus::Failed, Some("The account was closed."));
+    connect("payout.failed", told, about(expected));
+    for (field, why) in [
+        ("id", "data.object.id is missing"),
+        ("amount", "data.object.amount is missing"),
+        ("currency", "data.object.currency is missing"),
+        ("arrival_date", "data.object.arrival_date is missing"),
+        ("status", "data.object.status is not that of a payout"),
+    ] {
+        let mut without = payout("paid");
+        without[field] = json!(null);
+        connect("payout.paid", without, malformed(why));
+    }
+    let without_account = event("payout.paid", None, payout("paid"));
+    check(Endpoint::Connect, without_account, malformed("account is missing"));
 }
 
 /// A creator can write what they like into the metadata of their own account's objects.

@@ -6,14 +6,21 @@ use std::collections::BTreeMap;
 use workflows::{
     checkout::{Checkout, Event, State},
     effect::{Answer, Effect, Mail},
-    ledger::{Account, Transaction},
+    id::RefundId,
+    ledger::{Account, Share, Transaction},
+    message::Message,
+    reading::Reading,
     record::{CheckoutStatus, Record},
-    stripe::{Outcome, Refund, RefundStatus, Session},
+    refund,
+    stripe::{Charge, Outcome, Refund, RefundStatus, Session, TransferPart},
     workflow::Workflow,
 };
 
 use super::Call;
-use crate::examples::{START, failure, rival_id};
+use crate::{
+    examples::{FEE, START, checkout_id, failure, rival_id},
+    examples_returns::charge,
+};
 
 /// The refund that the machine asks for, and one that an operator makes in Stripe's dashboard.
 pub const OURS: &str = "re_1";
@@ -32,6 +39,8 @@ pub struct World {
     pub refunds: BTreeMap<&'static str, RefundStatus>,
     /// Who has access to the page.
     pub holder: Option<Holder>,
+    /// The refund of a duplicate. The messages between the two are delivered at once: `returns` delays them.
+    pub duplicate: Option<refund::State>,
     /// That this purchase lost the access is on its way to it. Our own message: neither lost nor repeated.
     pub grant_lost: bool,
     pub ledger: BTreeMap<String, Transaction>,
@@ -84,15 +93,31 @@ impl World {
         self.broken.went_back |= goes_back(&self.run, &step.state);
         self.timer = step.wake_at.is_some();
         self.run = step.state;
-        for effect in step.effects {
+        self.carry_out(step.effects, step.records);
+        true
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, records: Vec<Record>) {
+        for effect in effects {
             match effect {
                 Effect::SendMail(Mail::Receipt(_)) => self.receipts += 1,
                 Effect::SendMail(_) => {}
                 effect => self.calls.push(Call::new(effect)),
             }
         }
-        step.records.into_iter().for_each(|record| self.write(record));
-        true
+        bring_down_to_earth(&mut self.run, &mut self.calls);
+        records.into_iter().for_each(|record| self.write(record));
+    }
+
+    fn hear_duplicate(&mut self, event: &refund::Event) {
+        let step = match &self.duplicate {
+            None => refund::Refund::start(event, START),
+            Some(state) => refund::Refund::step(state, event, START),
+        };
+        if let Ok(step) = step {
+            self.duplicate = Some(step.state);
+            self.carry_out(step.effects, step.records);
+        }
     }
 
     fn write(&mut self, record: Record) {
@@ -114,13 +139,20 @@ impl World {
             }
             Record::OperatorCase(_) => self.case = true,
             Record::Checkout(update) => self.row = Some(update.status),
-            Record::StripeObject(_) => {}
+            Record::Send(Message::Refund(_, event)) => self.hear_duplicate(&event),
+            Record::Send(Message::Checkout(_, event)) => {
+                self.hear(&event);
+            }
+            Record::StripeObject(_) | Record::Refund(_) => {}
             Record::ConnectAccount(_)
             | Record::PastConnectAccount(_)
             | Record::LoginLink(_)
             | Record::Marker(_)
             | Record::VisitorSession(_)
             | Record::PlanSubscription(_)
+            | Record::Payout(_)
+            | Record::Access(_)
+            | Record::Dispute(_)
             | Record::Send(_) => panic!("not a record of a checkout: {record:?}"),
         }
     }
@@ -149,9 +181,9 @@ impl World {
                     Answer::RefundCreated(refund(OURS, amount, RefundStatus::Succeeded))
                 }
             }
-            Effect::RetrieveRefund { .. } => {
-                let payment = self.payment().unwrap();
-                Answer::RefundRetrieved(refund(OURS, payment, self.refunds[OURS]))
+            Effect::RetrieveCharge { .. } => Answer::ChargeRetrieved(Box::new(self.charge())),
+            Effect::CreateTransfer { .. } => {
+                Answer::TransferCreated { transfer: "tr_2".to_owned() }
             }
             effect => panic!("not an effect of a checkout: {effect:?}"),
         };
@@ -175,9 +207,30 @@ impl World {
     /// The answer of a performed call reaches the run.
     pub fn answer(&mut self, call: usize) {
         let Call { effect, answer } = self.calls.remove(call);
-        if let Some(event) = answer.and_then(|answer| Checkout::on_answer(&effect, &answer)) {
+        let Some(answer) = answer else { return };
+        if let Effect::CreateRefund { .. } = effect {
+            if let Some(event) = refund::Refund::on_answer(&effect, &answer) {
+                self.hear_duplicate(&event);
+            }
+        } else if let Some(event) = Checkout::on_answer(&effect, &answer) {
             self.hear(&event);
         }
+    }
+
+    /// The transfer can be taken back once.
+    fn charge(&self) -> Charge {
+        let paid = self.payment().unwrap();
+        let refunds = self.refunds.iter().enumerate().map(|(nth, (id, status))| {
+            let transfer = if nth == 0 { TransferPart::Reversed } else { TransferPart::Kept };
+            Refund { transfer, ..refund(id, paid, *status) }
+        });
+        let back = Share { reversed: paid, fee: FEE };
+        charge(
+            paid,
+            refunds.collect(),
+            Vec::new(),
+            if self.refunds.is_empty() { Share::default() } else { back },
+        )
     }
 
     pub fn refund(&mut self, id: &'static str, status: RefundStatus) {
@@ -239,6 +292,9 @@ impl World {
             State::Expiring { .. } => &[Some(Row::Open), Some(Row::Expired)],
             State::Confirming { .. } => &[Some(Row::Expired), Some(Row::Failed)],
             State::Settled { .. } | State::RefundingDuplicate { .. } => &[Some(Row::Settled)],
+            State::PartlyRefunded { .. } => &[Some(Row::PartlyRefunded)],
+            State::Disputed { .. } => &[Some(Row::Disputed)],
+            State::ChargedBack { .. } => &[Some(Row::ChargedBack)],
             State::Refunded { .. } => &[Some(Row::Refunded)],
             State::Quarantined { .. } => &[Some(Row::InReview)],
             State::Expired { .. } | State::Cancelled { .. } => &[Some(Row::Expired)],
@@ -268,9 +324,39 @@ pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status,
-        asked: None,
+        transfer: TransferPart::Reversed,
+        asked: (id == OURS).then(|| RefundId::of(checkout_id(), "duplicate")),
         reason: None,
     }
+}
+
+/// Readings are numbered and timed, which would make the world endless: they are counted from the oldest that
+/// is under way, and all happens at the start.
+pub fn bring_down_to_earth(run: &mut State, calls: &mut [Call]) {
+    let (State::Settled { returns, .. }
+    | State::PartlyRefunded { returns, .. }
+    | State::Refunded { returns, .. }
+    | State::Disputed { returns, .. }
+    | State::ChargedBack { returns, .. }
+    | State::RefundingDuplicate { returns, .. }
+    | State::Quarantined { returns, .. }) = run
+    else {
+        return;
+    };
+    returns.look_at = returns.look_at.map(|_| START);
+    returns.reading = match returns.reading {
+        Reading::Idle => Reading::Idle,
+        Reading::UnderWay(_) => Reading::UnderWay(START),
+        Reading::OnceMore(_) => Reading::OnceMore(START),
+    };
+    let readings = calls.iter_mut().filter_map(|call| match &mut call.effect {
+        Effect::RetrieveCharge { reading, .. } => Some(reading),
+        _ => None,
+    });
+    let mut readings: Vec<_> = readings.collect();
+    let done = readings.iter().map(|reading| **reading - 1).min().unwrap_or(returns.readings);
+    readings.iter_mut().for_each(|reading| **reading -= done);
+    returns.readings -= done;
 }
 
 /// How far a purchase is. Closed is not the end of the way: it may turn out to be paid.
@@ -284,12 +370,17 @@ fn goes_back(from: &State, to: &State) -> bool {
         | State::Failed { .. }
         | State::Cancelled { .. }
         | State::Confirming { .. } => 3,
-        State::Settled { .. } => 4,
+        State::Settled { .. }
+        | State::PartlyRefunded { .. }
+        | State::Disputed { .. }
+        | State::ChargedBack { .. } => 4,
         State::RefundingDuplicate { .. } => 5,
         State::Quarantined { .. } => 6,
         State::Refunded { .. } => 7,
     };
     // A session that was made while the purchase was called off is closed after all.
     let reopened = matches!((from, to), (State::Cancelled { .. }, State::Expiring { .. }));
-    stage(to) < stage(from) && !reopened
+    // A refund that was on its way failed.
+    let failed = matches!((from, to), (State::Refunded { .. }, State::Quarantined { .. }));
+    stage(to) < stage(from) && !reopened && !failed
 }

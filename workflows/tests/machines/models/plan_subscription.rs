@@ -1,25 +1,22 @@
 //! Plan subscription: subscriptions that change at Stripe while they are read, pages that are paid while
-//! others are asked for, payments that fail, and plans that are set by hand.
-
-use std::collections::BTreeSet;
+//! others are asked for, payments that fail, customers that Stripe does not know for a while, and plans that are
+//! set by hand.
 
 use stateright::{Model, Property};
 use workflows::{
-    Timestamp,
     effect::{Answer, Effect},
     plan::Plan,
-    plan_subscription::{Event, Known, PlanSubscription, State, Subscribe},
-    record::Record,
-    stripe::{Billing, Subscription, SubscriptionStatus as Status},
+    plan_subscription::{Event, PlanSubscription, State},
+    stripe::SubscriptionStatus as Status,
     workflow::{Standing, Workflow},
 };
 
-use super::{Call, check};
-use crate::examples::{START, failure, handle, invoice, set_manually, subscription};
+use super::{
+    check,
+    plan_world::{Door, LAST, LATER, Paid, World, wish},
+};
+use crate::examples::{START, failure, plan_link, set_manually};
 
-/// Every deadline that was set at the start is over by then, and then every one set by then.
-const LATER: Timestamp = START.plus(10 * Timestamp::DAY);
-const LAST: Timestamp = START.plus(20 * Timestamp::DAY);
 /// How far the timer's backoff is followed.
 const LOOKS_MAX: u8 = 1;
 
@@ -32,50 +29,11 @@ enum Setting {
     Twice,
     /// A plan set by hand beside a subscription, and the portal.
     Gifted,
+    /// Two wishes, and a Stripe that may say that it does not know the customer.
+    Missing,
 }
 
 struct PlanModel(Setting);
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct World {
-    run: State,
-    timer: bool,
-    now: Timestamp,
-    calls: Vec<Reader>,
-    customers: u8,
-    /// `cs_1` and so on, at Stripe.
-    pages: Vec<Page>,
-    /// `sub_1` and so on, at Stripe.
-    subscriptions: Vec<Status>,
-    /// `in_1` and so on, at Stripe.
-    invoices: u8,
-    wishes: u8,
-    portals: u8,
-    settings: u8,
-    /// How many changes there were at Stripe.
-    changes: u8,
-    /// The change count at which the facts in the row were read.
-    read_at: u8,
-    overwritten: bool,
-    /// The plan in the row.
-    plan: Option<Plan>,
-    posted: BTreeSet<String>,
-}
-
-/// A call, and the change count at which it was performed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Reader {
-    call: Call,
-    at: u8,
-}
-
-/// A page to subscribe on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Page {
-    OpenUntil(Timestamp),
-    Used,
-    Closed,
-}
 
 #[derive(Clone, Debug, PartialEq)]
 enum Action {
@@ -87,6 +45,7 @@ enum Action {
     Renew(usize),
     Perform(usize),
     Fail(usize),
+    Miss(usize),
     Answer(usize),
     Deliver,
     Timer,
@@ -109,191 +68,9 @@ fn gifted() {
     check("plan_subscription, gifted", PlanModel(Setting::Gifted));
 }
 
-fn wish(now: Timestamp) -> Event {
-    Event::Subscribe(Box::new(Subscribe {
-        handle: handle(),
-        name: "Maria".to_owned(),
-        price: "price_pro".to_owned(),
-        success_url: String::new(),
-        cancel_url: String::new(),
-        expires_at: now.plus(12 * Timestamp::HOUR),
-    }))
-}
-
-impl World {
-    fn hear(&mut self, event: &Event, read_at: u8) {
-        if *event == Event::TimerFired {
-            self.timer = false;
-        }
-        let Ok(step) = PlanSubscription::step(&self.run, event, self.now) else {
-            return;
-        };
-        self.timer = step.wake_at.is_some();
-        self.run = step.state;
-        self.calls.extend(
-            step.effects.into_iter().map(|effect| Reader { call: Call::new(effect), at: 0 }),
-        );
-        for record in step.records {
-            match record {
-                Record::PlanSubscription(row) => self.plan = Some(row.plan),
-                Record::Ledger(posting) => {
-                    self.posted.insert(posting.stripe_object);
-                }
-                _ => {}
-            }
-        }
-        if matches!(event, Event::BillingRetrieved { .. }) {
-            self.overwritten |= read_at < self.read_at;
-            self.read_at = read_at;
-        }
-    }
-
-    fn perform(&mut self, call: usize) {
-        let answer = match &self.calls[call].call.effect {
-            Effect::CreateCustomer { .. } => {
-                self.customers += 1;
-                Answer::CustomerCreated { customer: "cus_1".to_owned() }
-            }
-            Effect::CreatePlanSession(request) => {
-                self.pages.push(Page::OpenUntil(request.expires_at));
-                let session = format!("cs_{}", self.pages.len());
-                Answer::PlanSessionCreated { session, url: String::new() }
-            }
-            Effect::ExpirePlanSession { session } => {
-                let number: usize = session.trim_start_matches("cs_").parse().unwrap();
-                let page = &mut self.pages[number - 1];
-                if matches!(page, Page::OpenUntil(_)) {
-                    *page = Page::Closed;
-                }
-                Answer::PlanSessionClosed
-            }
-            Effect::CreatePortalSession { .. } => {
-                let expires_at = self.now.plus(5 * Timestamp::MINUTE);
-                Answer::PortalSessionCreated { url: String::new(), expires_at }
-            }
-            Effect::RetrieveBilling { .. } => Answer::BillingRetrieved(self.billing()),
-            effect => panic!("not an effect of a plan: {effect:?}"),
-        };
-        self.calls[call].at = self.changes;
-        self.calls[call].call.answer = Some(answer);
-    }
-
-    /// What is paid for, and what was paid.
-    fn billing(&self) -> Billing {
-        let numbered = |(n, status): (usize, &Status)| Subscription {
-            id: format!("sub_{}", n + 1),
-            ..subscription(*status)
-        };
-        let mut all: Vec<_> = self.subscriptions.iter().enumerate().map(numbered).collect();
-        all.retain(|subscription| subscription.status != Status::Ended);
-        all.sort_by_key(|subscription| subscription.status != Status::Active);
-        let mut all = all.into_iter();
-        Billing {
-            subscription: all.next(),
-            others: all.map(|other| other.id).collect(),
-            paid: (1..=self.invoices).map(|n| invoice(&format!("in_{n}"))).collect(),
-        }
-    }
-
-    fn answer(&mut self, call: usize) {
-        let Reader { call: Call { effect, answer }, at } = self.calls.remove(call);
-        if let Some(event) = answer.and_then(|answer| PlanSubscription::on_answer(&effect, &answer))
-        {
-            self.hear(&event, at);
-        }
-    }
-
-    /// The newest reading is told from earlier ones by its number, which means nothing else: it is counted as
-    /// the first however many there were, and all earlier ones as none, so that there is an end to the states.
-    fn renumber(&mut self) {
-        let Some(known) = known_in(&mut self.run) else { return };
-        let newest = std::mem::replace(&mut known.readings, 1);
-        for reader in &mut self.calls {
-            if let Effect::RetrieveBilling { reading, .. } = &mut reader.call.effect {
-                *reading = u32::from(*reading == newest);
-            }
-        }
-    }
-
-    fn left_alone(&self) -> World {
-        let mut world = self.clone();
-        for now in [world.now, LATER.max(world.now), LAST] {
-            world.now = now;
-            for _ in 0..4 {
-                while !world.calls.is_empty() {
-                    if world.calls[0].call.answer.is_none() {
-                        world.perform(0);
-                    }
-                    world.answer(0);
-                }
-                if world.timer {
-                    world.hear(&Event::TimerFired, world.changes);
-                }
-            }
-        }
-        while !world.calls.is_empty() {
-            if world.calls[0].call.answer.is_none() {
-                world.perform(0);
-            }
-            world.answer(0);
-        }
-        world
-    }
-
-    fn agrees_with_stripe(&self) -> bool {
-        let paid = self.billing();
-        let status = paid.subscription.as_ref().map(|subscription| subscription.status);
-        let stands = matches!(
-            (&self.run, status),
-            (State::Subscribed { .. }, Some(Status::Active))
-                | (State::Lapsed { .. }, Some(Status::PastDue))
-                | (State::Unsubscribed { .. } | State::Unbilled { .. }, None)
-        );
-        let plan = match (self.manual(), status) {
-            (Some(plan), _) => plan,
-            (None, Some(Status::Active)) => Plan::Pro,
-            (None, _) => Plan::Free,
-        };
-        let posted: BTreeSet<_> = paid.paid.into_iter().map(|invoice| invoice.id).collect();
-        stands && self.plan == Some(plan) && self.posted == posted
-    }
-
-    fn manual(&self) -> Option<Plan> {
-        let manual = match &self.run {
-            State::Unbilled { manual, .. } | State::CreatingCustomer { manual, .. } => manual,
-            State::CreatingLink { known }
-            | State::AwaitingCheckout { known }
-            | State::Subscribed { known }
-            | State::PastDue { known }
-            | State::Lapsed { known }
-            | State::Unsubscribed { known } => &known.manual,
-        };
-        manual.as_ref().map(|manual| manual.plan)
-    }
-
-    fn looks(&self) -> u8 {
-        match &self.run {
-            State::Unbilled { .. } | State::CreatingCustomer { .. } => 0,
-            State::CreatingLink { known }
-            | State::AwaitingCheckout { known }
-            | State::Subscribed { known }
-            | State::PastDue { known }
-            | State::Lapsed { known }
-            | State::Unsubscribed { known } => known.looks,
-        }
-    }
-}
-
-fn known_in(run: &mut State) -> Option<&mut Known> {
-    match run {
-        State::Unbilled { .. } | State::CreatingCustomer { .. } => None,
-        State::CreatingLink { known }
-        | State::AwaitingCheckout { known }
-        | State::Subscribed { known }
-        | State::PastDue { known }
-        | State::Lapsed { known }
-        | State::Unsubscribed { known } => Some(known),
-    }
+#[test]
+fn missing() {
+    check("plan_subscription, missing", PlanModel(Setting::Missing));
 }
 
 /// How many wishes, openings of the portal, settings by hand and changes at Stripe there are at most.
@@ -302,6 +79,7 @@ fn limits(setting: Setting) -> (u8, u8, u8, u8) {
         Setting::Pays => (1, 0, 0, 3),
         Setting::Twice => (2, 0, 0, 2),
         Setting::Gifted => (1, 1, 2, 1),
+        Setting::Missing => (2, 0, 0, 1),
     }
 }
 
@@ -310,27 +88,7 @@ impl Model for PlanModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let step = PlanSubscription::start(&wish(START), START).unwrap();
-        let calls =
-            step.effects.into_iter().map(|effect| Reader { call: Call::new(effect), at: 0 });
-        vec![World {
-            run: step.state,
-            timer: step.wake_at.is_some(),
-            now: START,
-            calls: calls.collect(),
-            customers: 0,
-            pages: Vec::new(),
-            subscriptions: Vec::new(),
-            invoices: 0,
-            wishes: 1,
-            portals: 0,
-            settings: 0,
-            changes: 0,
-            read_at: 0,
-            overwritten: false,
-            plan: Some(Plan::Free),
-            posted: BTreeSet::new(),
-        }]
+        vec![World::begin()]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
@@ -346,12 +104,14 @@ impl Model for PlanModel {
         }
         if world.changes < changes {
             for (n, page) in world.pages.iter().enumerate() {
-                if matches!(page, Page::OpenUntil(until) if world.now < *until) {
+                // Whoever pays on a page that is not handed out is as bad as it gets, but there are states enough.
+                let found = page.handed_out || self.0 != Setting::Missing;
+                if found && matches!(page.door, Door::OpenUntil(until) if world.now < until) {
                     actions.push(Action::Pay(n));
                 }
             }
-            for (n, status) in world.subscriptions.iter().enumerate() {
-                match status {
+            for (n, paid) in world.subscriptions.iter().enumerate() {
+                match paid.status {
                     Status::Active => actions.extend([
                         Action::Renew(n),
                         Action::Change(n, Status::PastDue),
@@ -369,6 +129,13 @@ impl Model for PlanModel {
                 actions.push(Action::Answer(index));
             } else {
                 actions.extend([Action::Perform(index), Action::Fail(index)]);
+                let of_customer = matches!(
+                    reader.call.effect,
+                    Effect::RetrieveBilling { .. } | Effect::CreatePlanSession(_)
+                );
+                if of_customer && self.0 == Setting::Missing {
+                    actions.push(Action::Miss(index));
+                }
             }
         }
         if world.changes > 0 {
@@ -389,35 +156,43 @@ impl Model for PlanModel {
         match action {
             Action::Subscribe => {
                 world.wishes += 1;
-                let wish = wish(world.now);
+                let wish = wish(world.wishes + world.portals, world.now);
                 world.hear(&wish, 0);
             }
             Action::OpenPortal => {
                 world.portals += 1;
-                world.hear(&Event::OpenPortal { return_url: String::new() }, 0);
+                let request = Some(plan_link(world.wishes + world.portals));
+                world.hear(&Event::OpenPortal { return_url: String::new(), request }, 0);
             }
             Action::Set(plan) => {
                 world.settings += 1;
                 world.hear(&set_manually(plan), 0);
             }
             Action::Pay(page) => {
-                world.pages[page] = Page::Used;
-                world.subscriptions.push(Status::Active);
-                world.invoices += 1;
+                let customer = world.pages[page].customer;
+                world.pages[page].door = Door::Used;
+                world.subscriptions.push(Paid { customer, status: Status::Active });
+                world.invoices.push(customer);
                 world.changes += 1;
             }
             Action::Change(subscription, status) => {
-                world.subscriptions[subscription] = status;
+                world.subscriptions[subscription].status = status;
                 world.changes += 1;
             }
             Action::Renew(subscription) => {
-                world.subscriptions[subscription] = Status::Active;
-                world.invoices += 1;
+                let paid = &mut world.subscriptions[subscription];
+                paid.status = Status::Active;
+                world.invoices.push(paid.customer);
                 world.changes += 1;
             }
             Action::Perform(call) => world.perform(call),
             Action::Fail(call) => {
-                world.calls[call].call.answer = Some(Answer::Failed(failure("discarded")));
+                let call = &mut world.calls[call].call;
+                world.unclosed |= matches!(call.effect, Effect::ExpirePlanSession { .. });
+                call.answer = Some(Answer::Failed(failure("discarded")));
+            }
+            Action::Miss(call) => {
+                world.calls[call].call.answer = Some(Answer::Failed(failure("resource_missing")));
             }
             Action::Answer(call) => world.answer(call),
             Action::Deliver => world.hear(&Event::Changed, 0),
@@ -431,7 +206,22 @@ impl Model for PlanModel {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
-            Property::always("one customer", |_, world: &World| world.customers <= 1),
+            Property::always("one customer", |_, world: &World| {
+                world.customers <= 1 || world.dropped
+            }),
+            Property::always("nobody who pays is given up before a week", |_, world: &World| {
+                !world.dropped_early
+            }),
+            Property::always(
+                "a link, or why there is none, is for the newest",
+                |_, world: &World| !world.strayed,
+            ),
+            Property::always("nobody is handed a page for what they have", |_, world: &World| {
+                !world.in_vain
+            }),
+            Property::always("left alone, pages for nobody are closed", |_, world: &World| {
+                world.left_alone(&[world.now]).closes_its_pages()
+            }),
             Property::always("no older answer overwrites a newer", |_, world: &World| {
                 !world.overwritten
             }),
@@ -442,7 +232,7 @@ impl Model for PlanModel {
                 world.plan != Some(Plan::Pro) || !world.subscriptions.is_empty()
             }),
             Property::always("only what was paid is posted", |_, world: &World| {
-                world.posted.len() <= usize::from(world.invoices)
+                world.posted.len() <= world.invoices.len()
             }),
             Property::always("what is waited for is on its way", |_, world: &World| {
                 world.timer
@@ -454,7 +244,7 @@ impl Model for PlanModel {
                 !world.timer || PlanSubscription::step(&world.run, fired, world.now).is_ok()
             }),
             Property::always("left alone, it agrees with Stripe", |_, world: &World| {
-                world.left_alone().agrees_with_stripe()
+                world.left_alone(&[world.now, LATER, LAST]).agrees_with_stripe()
             }),
         ];
         properties.extend(sometimes(self.0));
@@ -475,7 +265,7 @@ fn sometimes(setting: Setting) -> Vec<Property<PlanModel>> {
                 matches!(world.run, State::Lapsed { .. }) && world.plan == Some(Plan::Free)
             }),
             Property::sometimes("ends", |_, world: &World| {
-                matches!(world.run, State::Unsubscribed { .. }) && world.invoices > 0
+                matches!(world.run, State::Unsubscribed { .. }) && !world.invoices.is_empty()
             }),
             Property::sometimes("Stripe makes no customer", |_, world: &World| {
                 matches!(world.run, State::Unbilled { .. })
@@ -484,6 +274,15 @@ fn sometimes(setting: Setting) -> Vec<Property<PlanModel>> {
         Setting::Twice => vec![Property::sometimes("pays for two", |_, world: &World| {
             world.subscriptions.len() == 2
         })],
+        Setting::Missing => vec![
+            Property::sometimes("is missing, and keeps the plan", |_, world: &World| {
+                world.missing_since.is_some() && world.plan == Some(Plan::Pro)
+            }),
+            Property::sometimes("is missing for a week, and loses it", |_, world: &World| {
+                world.dropped && world.plan == Some(Plan::Free) && !world.invoices.is_empty()
+            }),
+            Property::sometimes("is made anew", |_, world: &World| world.customers == 2),
+        ],
         Setting::Gifted => vec![
             Property::sometimes("more than is paid for", |_, world: &World| {
                 matches!(world.run, State::Subscribed { .. }) && world.plan == Some(Plan::Business)

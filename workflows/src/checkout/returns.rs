@@ -1,0 +1,251 @@
+//! What a purchase remembers of what has come back of its payment, and what follows from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::RefundId,
+    ledger::Share,
+    reading::Reading,
+    record::GrantKind,
+    refund::{AccessAfter, Rejection, Wish},
+    stripe::{DisputeStatus, RefundStatus},
+    timestamp::Timestamp,
+};
+
+/// Refunds, disputes, and the parts of transfer and fee that came back with them. Empty for most purchases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Returns {
+    /// Set aside for refunds that are not known to be at Stripe yet.
+    pub reserved: Vec<Reservation>,
+    /// Refunds at Stripe, as they were last read.
+    pub refunds: Vec<KnownRefund>,
+    /// Disputes, as they were last read.
+    pub disputes: Vec<KnownDispute>,
+    /// All that is posted to have come back of transfer and fee.
+    pub posted: Share,
+    /// On what grounds the purchase gives access, or does not.
+    pub access: Access,
+    /// Whether Stripe is being read.
+    pub reading: Reading,
+    /// How many readings were begun.
+    pub readings: u32,
+    /// When to look at Stripe next, should no webhook come before.
+    pub look_at: Option<Timestamp>,
+}
+
+/// Money that is set aside for a refund.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reservation {
+    /// For which.
+    pub refund: RefundId,
+    /// Minor units.
+    pub amount: i64,
+    /// What becomes of the access with it.
+    pub access: AccessAfter,
+    /// Whether it is needed still.
+    pub need: Need,
+}
+
+/// Whether money that is set aside is needed still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// The refund is being made.
+    Needed,
+    /// The refund was given up: the money is free as soon as a reading shows that it was not made after all.
+    GivenUp,
+}
+
+/// A refund at Stripe.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KnownRefund {
+    /// `re_…`
+    pub id: String,
+    /// Who asked for it here.
+    pub asked: Option<RefundId>,
+    /// Minor units.
+    pub amount: i64,
+    /// As it was last read.
+    pub status: RefundStatus,
+    /// What came back from creator and fee with it.
+    pub share: Share,
+    /// Whether it is in the ledger.
+    pub posting: Posting,
+    /// What becomes of the access with it.
+    pub access: AccessAfter,
+}
+
+/// Whether a refund is in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Posting {
+    /// Not yet: the buyer has not got it.
+    NotYet,
+    /// It is.
+    Posted,
+    /// Posted, and taken back, since it failed.
+    TakenBack,
+}
+
+/// A dispute of the payment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KnownDispute {
+    /// `dp_…`
+    pub id: String,
+    /// Minor units that were taken from the platform.
+    pub withdrawn: i64,
+    /// Minor units of it that came back.
+    pub reinstated: i64,
+    /// As it was last read.
+    pub status: DisputeStatus,
+    /// How far the creator's part is taken back.
+    pub reversal: Reversal,
+    /// What came back of transfer and fee for it.
+    pub share: Share,
+}
+
+/// How far the creator's part of a disputed payment is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reversal {
+    /// Nothing was taken from the platform yet, or nothing is left to take from the creator.
+    NotAsked,
+    /// Stripe is asked for so many minor units, or has them.
+    Asked(i64),
+    /// Stripe refused: the creator owes it.
+    Refused,
+    /// It was passed on again, since the dispute was won.
+    PassedOnAgain,
+}
+
+/// Whether a purchase gives access.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// It does.
+    #[default]
+    Given,
+    /// It would, and no longer does.
+    Ended(GrantKind),
+    /// It never did: a duplicate, or not what was agreed.
+    Never,
+}
+
+impl Returns {
+    /// Whether there is nothing to remember.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Nothing has come back, and no access was given. So it was with all that version 1 gave back, which
+    /// kept nothing of this.
+    pub fn without_access() -> Self {
+        Self { access: Access::Never, ..Self::default() }
+    }
+
+    /// Minor units that the buyer has back, or is to have.
+    pub fn refunded(&self) -> i64 {
+        self.refunds.iter().filter(|one| one.status.counts()).map(|one| one.amount).sum()
+    }
+
+    /// Minor units that can still be given back of a payment.
+    pub fn refundable(&self, paid: i64) -> i64 {
+        let reserved: i64 = self.reserved.iter().map(|one| one.amount).sum();
+        let lost = self.disputes.iter().filter(|one| one.status == DisputeStatus::Lost);
+        let lost: i64 = lost.map(|one| one.withdrawn - one.reinstated).sum();
+        (paid - self.refunded() - reserved - lost).max(0)
+    }
+
+    /// Whether the buyer's bank has not decided yet.
+    pub fn is_disputed(&self) -> bool {
+        self.disputes.iter().any(|one| one.status.is_open())
+    }
+
+    /// Whether the buyer's bank has taken money for good.
+    pub fn is_charged_back(&self) -> bool {
+        let lost = |one: &KnownDispute| {
+            one.status == DisputeStatus::Lost && one.withdrawn > one.reinstated
+        };
+        self.disputes.iter().any(lost)
+    }
+
+    /// Whether the last cent is back, or on its way.
+    pub fn is_refunded_in_full(&self, paid: i64) -> bool {
+        self.refunded() >= paid
+    }
+
+    /// On what grounds a purchase that was granted gives access, or does not: what was lost in a dispute, given
+    /// back to the last cent, or taken away gives none, nor does what is disputed still.
+    pub fn grounds(&self, paid: i64) -> GrantKind {
+        let revoked = |one: &KnownRefund| one.status.counts() && one.access == AccessAfter::Revoked;
+        if self.is_charged_back() {
+            GrantKind::ChargedBack
+        } else if self.is_refunded_in_full(paid) {
+            GrantKind::Refunded
+        } else if self.refunds.iter().any(revoked) {
+            GrantKind::Revoked
+        } else if self.is_disputed() {
+            GrantKind::Disputed
+        } else {
+            GrantKind::Paid
+        }
+    }
+
+    /// What can be given back for a wish: so many minor units, or all that is left. Of a payment of `paid`, and
+    /// only if what is left is what was `expected`.
+    pub fn judge(
+        &self,
+        paid: i64,
+        wanted: Option<i64>,
+        expected: Option<i64>,
+    ) -> Result<i64, Rejection> {
+        let refundable = self.refundable(paid);
+        if self.is_disputed() {
+            return Err(Rejection::DisputeOpen);
+        }
+        if expected.is_some_and(|expected| expected != refundable) {
+            return Err(Rejection::Changed { refundable });
+        }
+        let amount = wanted.unwrap_or(refundable);
+        if amount <= 0 || amount > refundable {
+            return Err(Rejection::ExceedsRefundable { refundable });
+        }
+        Ok(amount)
+    }
+
+    /// Sets money aside for a wish, or says why not. The purchase is the only judge: whatever was wished for
+    /// at the same time has been set aside before, or will be after.
+    pub fn reserve(&mut self, paid: i64, wish: &Wish) -> Result<i64, Rejection> {
+        if let Some(aside) = self.reserved.iter().find(|one| one.refund == wish.refund) {
+            return Ok(aside.amount);
+        }
+        let amount = self.judge(paid, wish.amount, wish.expected)?;
+        let (refund, access) = (wish.refund, wish.access);
+        self.reserved.push(Reservation { refund, amount, access, need: Need::Needed });
+        Ok(amount)
+    }
+
+    /// The refund was given up.
+    pub fn give_up(&mut self, refund: RefundId) {
+        for one in self.reserved.iter_mut().filter(|one| one.refund == refund) {
+            one.need = Need::GivenUp;
+        }
+    }
+
+    /// Whether something may happen at Stripe of which a webhook could be lost.
+    pub fn is_under_way(&self) -> bool {
+        let pending = |one: &KnownRefund| one.status == RefundStatus::Pending;
+        let undecided = |one: &KnownDispute| match one.status {
+            DisputeStatus::Inquiry | DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => {
+                true
+            }
+            // What is won and not back yet is on its way.
+            DisputeStatus::Won => one.reinstated < one.withdrawn,
+            DisputeStatus::Lost | DisputeStatus::Closed => false,
+        };
+        !self.reserved.is_empty()
+            || self.refunds.iter().any(pending)
+            || self.disputes.iter().any(undecided)
+    }
+}
