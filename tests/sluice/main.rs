@@ -17,3 +17,4 @@ mod chaos;
 mod command_line;
 mod kill;
 mod outages;
+mod reconcile;
