@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use engine::{By, Engine, wake::NoWakeups};
-use entities::{inbox, operator_case, outbox};
+use engine::{By, Engine, WrittenOff, wake::NoWakeups};
+use entities::{handle, inbox, operator_case, outbox};
 use uuid::Uuid;
 use workers::reconcile::{Reconciler, Repair};
 use workflows::{
     effect::Queue,
-    id::{EffectId, RunId},
+    id::{EffectId, HandleId, RunId},
+    money::{Currency, Money},
 };
 
 use crate::{Fatal, assembly, settings::Settings, telemetry};
@@ -48,6 +49,15 @@ pub enum Act {
     CloseCase {
         /// Its id, as `attention` lists it.
         case: Uuid,
+    },
+    /// Gives up a debt of a creator's, or a part of it: what could not be taken back for disputes and refunds.
+    WriteOff {
+        /// The handle, as it stands in addresses.
+        handle: String,
+        /// Minor units.
+        amount: i64,
+        /// ISO 4217.
+        currency: String,
     },
     /// Stops a queue of the outbox: stripe, mail or marker.
     Pause {
@@ -98,6 +108,10 @@ pub async fn run(settings: &Settings, act: &Act, reason: &Reason) -> Result<(), 
             }
             engine.close_case(*case, &by).await?
         }
+        Act::WriteOff { handle, amount, currency } => {
+            let debt = Money::new(*amount, Currency::parse(currency)?);
+            write_off(&engine, handle, debt, &by).await?
+        }
         Act::Pause { queue } => {
             engine.pause(*queue, &by).await?;
             true
@@ -108,6 +122,23 @@ pub async fn run(settings: &Settings, act: &Act, reason: &Reason) -> Result<(), 
         }
     };
     if found { Ok(()) } else { Err("there is no such thing to act on".into()) }
+}
+
+/// Gives up a debt. Returns whether there is such a handle.
+async fn write_off(engine: &Engine, handle: &str, debt: Money, by: &By) -> Result<bool, Fatal> {
+    if by.reason.is_none() {
+        return Err("say why with --reason: it is kept in the audit log".into());
+    }
+    let db = engine.database().read();
+    let Some(handle) = handle::find_by_name(db, handle).await? else { return Ok(false) };
+    match engine.write_off(HandleId(handle.id), debt, by).await? {
+        WrittenOff::Done => Ok(true),
+        WrittenOff::UnknownHandle => Ok(false),
+        WrittenOff::OwesLess(owed) => {
+            let owed = Money::new(owed, debt.currency);
+            Err(format!("the creator owes {owed}, not {debt}").into())
+        }
+    }
 }
 
 /// Applies a case, and says what came of it. Returns whether there is such a case.

@@ -29,6 +29,7 @@ mod sweep;
 mod upgrade;
 mod wait;
 pub mod wake;
+mod write_off;
 
 use std::sync::{Arc, atomic::AtomicI64};
 
@@ -48,6 +49,7 @@ pub use send::{Letter, Sent};
 pub use upgrade::UnreadableRun;
 pub use wait::Awaited;
 pub use wake::{WakeUp, Wakeups, Work};
+pub use write_off::WrittenOff;
 
 /// One process's part of the engine. Clones share everything.
 #[derive(Clone)]

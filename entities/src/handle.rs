@@ -45,6 +45,13 @@ pub async fn find(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Handle>,
     query_one(db, "SELECT * FROM handle WHERE id = $1", vec![id.into()]).await
 }
 
+/// Holds a handle until the transaction ends, so that two decisions about it are made one after the other.
+/// Returns whether there is such a handle.
+pub async fn hold(db: &impl ConnectionTrait, id: Uuid) -> Result<bool, DbErr> {
+    let sql = "UPDATE handle SET name = name WHERE id = $1";
+    Ok(execute(db, sql, vec![id.into()]).await? == 1)
+}
+
 #[derive(FromQueryResult)]
 struct First {
     first: Option<i64>,

@@ -162,6 +162,19 @@ pub async fn balance_of_creator(
     Ok(balance.map_or(0, |balance| balance.number))
 }
 
+/// What a creator owes the platform in a currency, minor units; below zero, the platform owes the creator.
+pub async fn debt_of_creator(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    currency: &str,
+) -> Result<i64, DbErr> {
+    let sql = "SELECT CAST(COALESCE(sum(e.amount), 0) AS BIGINT) AS number FROM ledger_transaction t \
+               JOIN ledger_entry e ON e.transaction_id = t.id \
+               WHERE t.handle_id = $1 AND t.currency = $2 AND e.account LIKE 'due:%'";
+    let debt = query_one::<Number>(db, sql, vec![handle.into(), currency.into()]).await?;
+    Ok(debt.map_or(0, |debt| debt.number))
+}
+
 /// A sum of entries by kind of transaction.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct KindBalance {

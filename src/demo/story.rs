@@ -1,5 +1,7 @@
 //! The story: a creator connects Stripe, publishes a paid page, a visitor signs in by magic link, pays, the
-//! webhook settles it, the entitlement opens the page, the earnings show it.
+//! webhook settles it, the entitlement opens the page, the earnings show it, and the money goes back.
+
+mod give_back;
 
 use std::path::Path;
 
@@ -51,6 +53,7 @@ pub async fn tell(
     let visitor = story.sign_in().await?;
     story.buy(&visitor).await?;
     story.earn().await?;
+    story.give_back(&visitor).await?;
     story.close().await
 }
 

@@ -30,6 +30,8 @@ use workflows::{
 
 use crate::{Engine, EngineError, send, step::Walked};
 
+pub use ledger::write as post;
+
 /// A batch's records by kind, each with the time of its step.
 #[derive(Default)]
 struct Gathered {

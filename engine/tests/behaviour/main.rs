@@ -14,6 +14,7 @@ mod plans;
 mod poison;
 mod timers;
 mod world;
+mod write_off;
 
 /// Each test runs against both databases.
 #[macro_export]

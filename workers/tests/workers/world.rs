@@ -344,12 +344,13 @@ impl World {
         }
     }
 
-    /// What Stripe would tell the platform: about sessions and refunds, the oldest first.
+    /// What Stripe would tell the platform: about sessions, refunds and disputes, the oldest first.
     pub async fn events(&self) -> Vec<Value> {
         let mut events = self.sim.list("/v1/events").await;
         events.retain(|event| {
             let kind = text(&event["type"]);
-            kind.starts_with("checkout.session.") || kind.starts_with("refund.")
+            let heard = ["checkout.session.", "refund.", "charge.dispute."];
+            heard.iter().any(|heard| kind.starts_with(heard))
         });
         events
     }
