@@ -30,7 +30,7 @@ const STEPS_VARIABLE: &str = "SLUICE_TEST_STEPS";
 /// Starts the random numbers; printed, to walk the same way again.
 const SEED_VARIABLE: &str = "SLUICE_TEST_SEED";
 /// How many walk at once.
-const WALKERS: usize = 24;
+const WALKERS: usize = 96;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_steps_end_with_the_same_books() {

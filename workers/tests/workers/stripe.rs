@@ -16,7 +16,7 @@ use workflows::{
     stripe::{
         Account,
         CapabilityStatus::{Active, Inactive, Pending},
-        Outcome, Payment, Refund, RefundStatus, RequirementError, Session,
+        Outcome, Payment, Refund, RefundStatus, RequirementError, Session, TransferPart,
     },
     stripe_event::{CHECKOUT, EFFECT, HANDLE},
     workflow::Workflow,
@@ -283,7 +283,7 @@ async fn a_payment_is_given_back_with_and_without_a_fee() {
             payment_intent: payment.intent,
             amount: 1_000,
             status: RefundStatus::Succeeded,
-            transfer: Default::default(),
+            transfer: TransferPart::Reversed,
             asked: None,
             reason: None,
         };
