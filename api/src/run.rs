@@ -17,7 +17,7 @@ use poem_openapi::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{
-    id::{CheckoutId, HandleId, MagicLinkId, PageId, PayoutId, RunId},
+    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId},
     workflow::Standing,
 };
 
@@ -364,6 +364,8 @@ fn subject(workflow: &str, id: Uuid) -> String {
         "magic_link" => MagicLinkId(id).to_string(),
         "page_publish" => PageId(id).to_string(),
         "payout" => PayoutId(id).to_string(),
+        "refund" => RefundId(id).to_string(),
+        "dispute" => DisputeId(id).to_string(),
         _ => id.simple().to_string(),
     }
 }
