@@ -238,7 +238,8 @@ impl Refunds {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
         };
-        let (row, asked) = asked(app, &handle, &page, &body).await?;
+        // In the transaction: whoever holds one connection must not wait for another.
+        let (row, asked) = asked(app, &write.transaction, &handle, &page, &body).await?;
         let asked = Asked { by: Some(caller.0.subject.clone()), ..asked };
         let author = Author::of(request, &caller.0);
         let checkout = CheckoutId(row.id).to_string();
@@ -289,6 +290,7 @@ pub struct Asked {
 /// Reads a wish, and finds the purchase that it is about.
 pub async fn asked(
     app: &App,
+    db: &impl ConnectionTrait,
     handle: &Handle,
     page: &Page,
     wish: &RefundWish,
@@ -305,7 +307,6 @@ pub async fn asked(
         issues.blame("reason", "is for refunds that were made in Stripe's dashboard");
     }
     issues.settle()?;
-    let db = app.engine.database().read();
     let found = match (id, email) {
         (Some(id), _) => checkout::find(db, (handle.id, page.id), id.0).await?,
         (None, Some(email)) => newest_of(db, page, &email).await?,

@@ -90,7 +90,8 @@ impl RefundPreviews {
         let (app, Given(body)) = (App::of(request)?, body);
         let handle = permitted(app, &caller.0, &handle.0, Permission::RefundsWrite).await?;
         let page = of_handle(app, &handle, &page_slug.0).await?;
-        let (row, asked) = asked(app, &handle, &page, &body).await?;
+        let db = app.engine.database().read();
+        let (row, asked) = asked(app, db, &handle, &page, &body).await?;
         let agreed = currency(&row)?;
         let state = app.engine.state::<Machine>(row.id).await?;
         let seen = state.ok_or(workflows::refund::Rejection::NotPaid);
@@ -104,7 +105,6 @@ impl RefundPreviews {
             until,
         };
         let pays = seen.transfer_reversed - seen.fee_returned;
-        let db = app.engine.database().read();
         let currency = seen.amount.currency.to_string();
         let balance = entities::ledger::balance_of_creator(db, handle.id, &currency).await?;
         Ok(Shown::of(RefundPreview {
