@@ -16,6 +16,7 @@ use super::{
     events::Events,
     movement::{Expected, Movement, Ownership},
     reading::{List, Reach, millis},
+    under_way::UNDER_WAY,
 };
 use crate::stripe::{Created, Scope, Wanted};
 
@@ -78,6 +79,16 @@ impl List for Movements<'_> {
         let mut counts = Counts { elsewhere: silent as i64, ..Counts::default() };
         let mut verdicts = Vec::new();
         for ((movement, expected), found) in expected.iter().zip(&found) {
+            if let Some(until) = movement.under_way_until(reconciler.now())
+                && found.transaction_id.is_none()
+            {
+                counts.elsewhere += 1;
+                verdicts.push(Verdict {
+                    judged_at: millis(until),
+                    ..self.kept(movement, expected, UNDER_WAY)
+                });
+                continue;
+            }
             let Some(verdict) = judge(expected, &movement.currency, found) else {
                 counts.elsewhere += 1;
                 continue;
@@ -116,7 +127,7 @@ fn judge(expected: &Expected, currency: &str, found: &Found) -> Option<&'static 
 }
 
 /// Amounts of another currency went through an exchange at Stripe's own rate.
-fn judge_amount(amount: Option<i64>, currency: &str, found: &Found) -> &'static str {
+pub(super) fn judge_amount(amount: Option<i64>, currency: &str, found: &Found) -> &'static str {
     let is_same_currency =
         found.currency.as_ref().is_some_and(|posted| posted.eq_ignore_ascii_case(currency));
     let apart = amount.map_or(0, |amount| amount.abs_diff(found.amount.unwrap_or_default()));
@@ -126,7 +137,7 @@ fn judge_amount(amount: Option<i64>, currency: &str, found: &Found) -> &'static 
     }
 }
 
-fn counted(verdict: &str) -> Counts {
+pub(super) fn counted(verdict: &str) -> Counts {
     let mut counts = Counts::default();
     match Difference::of(verdict) {
         None => counts.matched = 1,
@@ -158,6 +169,7 @@ impl Reconciler {
                 report = report.and(self.read(&payouts, reach).await?);
             }
         }
+        report = report.and(self.look_again().await?);
         report.counts = report.counts.and(self.other_way_round().await?);
         self.judge_again().await?;
         differences::close_settled(&self.engine).await?;
@@ -226,7 +238,10 @@ impl Reconciler {
         }
     }
 
-    async fn compare(&self, wanted: &[verdict::Wanted]) -> Result<Vec<Found>, EngineError> {
+    pub(super) async fn compare(
+        &self,
+        wanted: &[verdict::Wanted],
+    ) -> Result<Vec<Found>, EngineError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -234,7 +249,10 @@ impl Reconciler {
     }
 
     /// Keeps verdicts, and opens cases for differences, in one transaction.
-    async fn keep_verdicts(&self, mut verdicts: Vec<Verdict>) -> Result<(), EngineError> {
+    pub(super) async fn keep_verdicts(
+        &self,
+        mut verdicts: Vec<Verdict>,
+    ) -> Result<(), EngineError> {
         // Of several movements under one key (a dispute settled in parts), one says it all.
         verdicts.sort_by(|one, other| one.key.cmp(&other.key));
         verdicts.dedup_by(|one, other| one.key == other.key);
@@ -252,7 +270,7 @@ impl Reconciler {
     }
 }
 
-fn wanted_again(open: &Verdict) -> verdict::Wanted {
+pub(super) fn wanted_again(open: &Verdict) -> verdict::Wanted {
     let is_reversal = open.key.starts_with("reversal:");
     verdict::Wanted {
         key: open.key.clone(),
