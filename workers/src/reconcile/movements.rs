@@ -38,7 +38,20 @@ pub const MATCHED: &str = "matched";
 struct Movements<'a> {
     reconciler: &'a Reconciler,
     scope: Scope,
+    kind: Kind,
 }
+
+/// Which movements: Stripe lists all, or those of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    All,
+    Payouts,
+    PayoutsSentBack,
+}
+
+/// Of a connected account. What else moves there is the other side of what moves with the platform; what was called
+/// off was never posted.
+const OF_ACCOUNTS: [Kind; 2] = [Kind::Payouts, Kind::PayoutsSentBack];
 
 #[async_trait]
 impl List for Movements<'_> {
@@ -46,10 +59,10 @@ impl List for Movements<'_> {
     const ROUND: Round = Round::Movements;
 
     fn wanted(&self, created: Created) -> Wanted {
-        let kind = match self.scope {
-            Scope::Platform => None,
-            // What else moves there is the other side of what moves here.
-            Scope::Account(_) => Some("payout"),
+        let kind = match self.kind {
+            Kind::All => None,
+            Kind::Payouts => Some("payout"),
+            Kind::PayoutsSentBack => Some("payout_failure"),
         };
         Wanted {
             path: "/balance_transactions",
@@ -63,6 +76,13 @@ impl List for Movements<'_> {
 
     fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    fn part(&self) -> &'static str {
+        match self.kind {
+            Kind::All | Kind::Payouts => "",
+            Kind::PayoutsSentBack => ":sent_back",
+        }
     }
 
     async fn take(&self, rows: Vec<Value>) -> Result<Counts, EngineError> {
@@ -151,7 +171,8 @@ pub(super) fn counted(verdict: &str) -> Counts {
 impl Reconciler {
     pub(super) async fn movements_round(&self, extent: Extent) -> Result<Report, EngineError> {
         // Nothing is missing here that events may still bring.
-        let Some(heard) = self.reached::<Events<'_>>(&Scope::Platform).await? else {
+        let events = Events { reconciler: self, scope: Scope::Platform };
+        let Some(heard) = self.reached(&events).await? else {
             let stopped = Some("events have not been read yet".to_owned());
             return Ok(Report { stopped, ..Report::default() });
         };
@@ -159,14 +180,16 @@ impl Reconciler {
         let reach = Reach { beginning: self.beginning().await?, since: extent.since(), to };
         let mut report = Report::default();
         if reach.beginning < to {
-            let platform = Movements { reconciler: self, scope: Scope::Platform };
-            report = self.read(&platform, reach).await?;
+            report = self.read(&self.of_platform(), reach).await?;
             for account in self.accounts(Round::Movements, extent).await? {
                 if report.stopped.is_some() {
                     break;
                 }
-                let payouts = Movements { reconciler: self, scope: Scope::Account(account) };
-                report = report.and(self.read(&payouts, reach).await?);
+                for kind in OF_ACCOUNTS {
+                    let scope = Scope::Account(account.clone());
+                    let payouts = Movements { reconciler: self, scope, kind };
+                    report = report.and(self.read(&payouts, reach).await?);
+                }
             }
         }
         report = report.and(self.look_again().await?);
@@ -176,10 +199,14 @@ impl Reconciler {
         Ok(report)
     }
 
+    fn of_platform(&self) -> Movements<'_> {
+        Movements { reconciler: self, scope: Scope::Platform, kind: Kind::All }
+    }
+
     /// Postings that no movement explains, though Stripe must have listed it by now.
     async fn other_way_round(&self) -> Result<Counts, EngineError> {
         let mut counts = Counts::default();
-        let Some(reached) = self.reached::<Movements<'_>>(&Scope::Platform).await? else {
+        let Some(reached) = self.reached(&self.of_platform()).await? else {
             return Ok(counts);
         };
         let db = self.engine.database().write();

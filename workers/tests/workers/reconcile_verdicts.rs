@@ -195,7 +195,10 @@ on_both! {
 
     async fn what_goes_back_and_out_is_matched_when_it_is_over(world: World) {
         let world = connected(world).await;
+        // For the platform to have something to pay out. Its session is nobody's here, and set aside after a while.
         tea(&world).await;
+        judge(&world).await;
+        world.pass(SETTLED).await;
         let mut intents = Vec::new();
         for _ in 0..4 {
             let (id, intent) = paid(&world).await;
