@@ -73,7 +73,8 @@ pub async fn compare(db: &impl ConnectionTrait, wanted: &[Wanted]) -> Result<Vec
 pub struct Verdict {
     /// The key that its posting has, or must have.
     pub key: String,
-    /// `matched`, `missing_here`, `missing_at_stripe` or `amount_differs`.
+    /// `matched`, `missing_here`, `missing_at_stripe` or `amount_differs`; `under_way`, while Stripe itself does
+    /// not know what comes of it.
     pub verdict: String,
     /// `acct_…`, or nothing for the platform.
     pub account: String,
@@ -87,7 +88,7 @@ pub struct Verdict {
     pub amount: Option<i64>,
     /// ISO 4217.
     pub currency: String,
-    /// When.
+    /// When; of what is under way, when it is looked at again.
     pub judged_at: i64,
 }
 
@@ -111,7 +112,8 @@ pub async fn keep(db: &impl ConnectionTrait, verdicts: &[Verdict]) -> Result<(),
          verdict = excluded.verdict, account = excluded.account, \
          balance_transaction = excluded.balance_transaction, stripe_object = excluded.stripe_object, \
          side = excluded.side, amount = excluded.amount, currency = excluded.currency, \
-         judged_at = excluded.judged_at WHERE verdict.verdict <> excluded.verdict",
+         judged_at = excluded.judged_at \
+         WHERE verdict.verdict <> excluded.verdict OR excluded.verdict = 'under_way'",
         rows.source(dialect, 1)
     );
     execute(db, &sql, rows.values(dialect)).await.map(drop)
@@ -134,6 +136,19 @@ pub async fn open_differences(
          ORDER BY v.key LIMIT {limit}"
     );
     query(db, &sql, vec![after.into()]).await
+}
+
+/// What was under way, and is to be looked at again by a moment, the oldest first.
+pub async fn under_way(
+    db: &impl ConnectionTrait,
+    due_by: i64,
+    limit: u64,
+) -> Result<Vec<Verdict>, DbErr> {
+    let sql = format!(
+        "SELECT * FROM verdict WHERE verdict <> 'matched' AND verdict = 'under_way' AND judged_at <= $1 \
+         ORDER BY judged_at, key LIMIT {limit}"
+    );
+    query(db, &sql, vec![due_by.into()]).await
 }
 
 /// A posting that no verdict is about.

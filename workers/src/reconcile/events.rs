@@ -24,8 +24,8 @@ const LISTED: i64 = 30 * 86_400;
 
 /// Events of the platform, or of a connected account.
 pub struct Events<'a> {
-    reconciler: &'a Reconciler,
-    scope: Scope,
+    pub(super) reconciler: &'a Reconciler,
+    pub(super) scope: Scope,
 }
 
 #[async_trait]

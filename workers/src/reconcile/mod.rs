@@ -11,6 +11,7 @@ mod movements;
 mod reading;
 mod repair;
 mod schedule;
+mod under_way;
 
 use std::{sync::Arc, time::Duration};
 

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use workflows::stripe_event::{CHECKOUT, EFFECT};
 
+use super::{SETTLING, under_way::LOOK_AGAIN};
+
 /// A balance transaction, with the object that moved the money.
 /// <https://docs.stripe.com/api/balance_transactions/object>
 #[derive(Clone, Debug, Deserialize)]
@@ -67,10 +69,8 @@ impl Movement {
             "adjustment" => self.dispute().into_iter().collect(),
             "transfer" => self.transfer().into_iter().collect(),
             "transfer_refund" => self.reversal().into_iter().collect(),
-            "payout" => self.payout("payout").into_iter().collect(),
-            "payout_failure" | "payout_cancel" => {
-                self.payout("payout_failed").into_iter().collect()
-            }
+            "payout" => self.payout().into_iter().collect(),
+            "payout_failure" | "payout_cancel" => self.payout_back().into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -153,10 +153,33 @@ impl Movement {
         Some(Expected { object: transfer, ..posting })
     }
 
-    fn payout(&self, name: &str) -> Option<Expected> {
+    /// One that came to nothing before it was paid needs no posting.
+    fn payout(&self) -> Option<Expected> {
         let payout = self.id_of("payout")?;
-        let posting = self.posting(name, &payout);
-        Some(Expected { amount: Some(self.amount), ownership: Ownership::Certain, ..posting })
+        let ownership = match self.source["status"].as_str() {
+            Some("failed" | "canceled") => Ownership::IfKnown,
+            _ => Ownership::Certain,
+        };
+        let posting = self.posting("payout", &payout);
+        Some(Expected { amount: Some(self.amount), ownership, ..posting })
+    }
+
+    fn payout_back(&self) -> Option<Expected> {
+        let payout = self.id_of("payout")?;
+        let posting = self.posting("payout_failed", &payout).because_of("payout", &payout);
+        Some(Expected { amount: Some(self.amount), ..posting })
+    }
+
+    /// When to look again, in seconds, if it is not yet said what comes of it: money leaves the balance before a
+    /// payout has arrived, and before a refund has succeeded, and is posted after.
+    pub fn under_way_until(&self, now: i64) -> Option<i64> {
+        match (self.source["object"].as_str(), self.source["status"].as_str()) {
+            (Some("payout"), Some("pending" | "in_transit")) => {
+                Some(self.source["arrival_date"].as_i64().unwrap_or(now).max(now) + SETTLING)
+            }
+            (Some("refund"), Some("pending" | "requires_action")) => Some(now + LOOK_AGAIN),
+            _ => None,
+        }
     }
 
     fn posting(&self, name: &str, object: &str) -> Expected {

@@ -16,6 +16,7 @@ use super::{
     events::Events,
     movement::{Expected, Movement, Ownership},
     reading::{List, Reach, millis},
+    under_way::UNDER_WAY,
 };
 use crate::stripe::{Created, Scope, Wanted};
 
@@ -37,7 +38,20 @@ pub const MATCHED: &str = "matched";
 struct Movements<'a> {
     reconciler: &'a Reconciler,
     scope: Scope,
+    kind: Kind,
 }
+
+/// Which movements: Stripe lists all, or those of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    All,
+    Payouts,
+    PayoutsSentBack,
+}
+
+/// Of a connected account. What else moves there is the other side of what moves with the platform; what was called
+/// off was never posted.
+const OF_ACCOUNTS: [Kind; 2] = [Kind::Payouts, Kind::PayoutsSentBack];
 
 #[async_trait]
 impl List for Movements<'_> {
@@ -45,10 +59,10 @@ impl List for Movements<'_> {
     const ROUND: Round = Round::Movements;
 
     fn wanted(&self, created: Created) -> Wanted {
-        let kind = match self.scope {
-            Scope::Platform => None,
-            // What else moves there is the other side of what moves here.
-            Scope::Account(_) => Some("payout"),
+        let kind = match self.kind {
+            Kind::All => None,
+            Kind::Payouts => Some("payout"),
+            Kind::PayoutsSentBack => Some("payout_failure"),
         };
         Wanted {
             path: "/balance_transactions",
@@ -62,6 +76,13 @@ impl List for Movements<'_> {
 
     fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    fn part(&self) -> &'static str {
+        match self.kind {
+            Kind::All | Kind::Payouts => "",
+            Kind::PayoutsSentBack => ":sent_back",
+        }
     }
 
     async fn take(&self, rows: Vec<Value>) -> Result<Counts, EngineError> {
@@ -78,6 +99,16 @@ impl List for Movements<'_> {
         let mut counts = Counts { elsewhere: silent as i64, ..Counts::default() };
         let mut verdicts = Vec::new();
         for ((movement, expected), found) in expected.iter().zip(&found) {
+            if let Some(until) = movement.under_way_until(reconciler.now())
+                && found.transaction_id.is_none()
+            {
+                counts.elsewhere += 1;
+                verdicts.push(Verdict {
+                    judged_at: millis(until),
+                    ..self.kept(movement, expected, UNDER_WAY)
+                });
+                continue;
+            }
             let Some(verdict) = judge(expected, &movement.currency, found) else {
                 counts.elsewhere += 1;
                 continue;
@@ -116,7 +147,7 @@ fn judge(expected: &Expected, currency: &str, found: &Found) -> Option<&'static 
 }
 
 /// Amounts of another currency went through an exchange at Stripe's own rate.
-fn judge_amount(amount: Option<i64>, currency: &str, found: &Found) -> &'static str {
+pub(super) fn judge_amount(amount: Option<i64>, currency: &str, found: &Found) -> &'static str {
     let is_same_currency =
         found.currency.as_ref().is_some_and(|posted| posted.eq_ignore_ascii_case(currency));
     let apart = amount.map_or(0, |amount| amount.abs_diff(found.amount.unwrap_or_default()));
@@ -126,7 +157,7 @@ fn judge_amount(amount: Option<i64>, currency: &str, found: &Found) -> &'static 
     }
 }
 
-fn counted(verdict: &str) -> Counts {
+pub(super) fn counted(verdict: &str) -> Counts {
     let mut counts = Counts::default();
     match Difference::of(verdict) {
         None => counts.matched = 1,
@@ -140,7 +171,8 @@ fn counted(verdict: &str) -> Counts {
 impl Reconciler {
     pub(super) async fn movements_round(&self, extent: Extent) -> Result<Report, EngineError> {
         // Nothing is missing here that events may still bring.
-        let Some(heard) = self.reached::<Events<'_>>(&Scope::Platform).await? else {
+        let events = Events { reconciler: self, scope: Scope::Platform };
+        let Some(heard) = self.reached(&events).await? else {
             let stopped = Some("events have not been read yet".to_owned());
             return Ok(Report { stopped, ..Report::default() });
         };
@@ -148,26 +180,33 @@ impl Reconciler {
         let reach = Reach { beginning: self.beginning().await?, since: extent.since(), to };
         let mut report = Report::default();
         if reach.beginning < to {
-            let platform = Movements { reconciler: self, scope: Scope::Platform };
-            report = self.read(&platform, reach).await?;
+            report = self.read(&self.of_platform(), reach).await?;
             for account in self.accounts(Round::Movements, extent).await? {
                 if report.stopped.is_some() {
                     break;
                 }
-                let payouts = Movements { reconciler: self, scope: Scope::Account(account) };
-                report = report.and(self.read(&payouts, reach).await?);
+                for kind in OF_ACCOUNTS {
+                    let scope = Scope::Account(account.clone());
+                    let payouts = Movements { reconciler: self, scope, kind };
+                    report = report.and(self.read(&payouts, reach).await?);
+                }
             }
         }
+        report = report.and(self.look_again().await?);
         report.counts = report.counts.and(self.other_way_round().await?);
         self.judge_again().await?;
         differences::close_settled(&self.engine).await?;
         Ok(report)
     }
 
+    fn of_platform(&self) -> Movements<'_> {
+        Movements { reconciler: self, scope: Scope::Platform, kind: Kind::All }
+    }
+
     /// Postings that no movement explains, though Stripe must have listed it by now.
     async fn other_way_round(&self) -> Result<Counts, EngineError> {
         let mut counts = Counts::default();
-        let Some(reached) = self.reached::<Movements<'_>>(&Scope::Platform).await? else {
+        let Some(reached) = self.reached(&self.of_platform()).await? else {
             return Ok(counts);
         };
         let db = self.engine.database().write();
@@ -226,7 +265,10 @@ impl Reconciler {
         }
     }
 
-    async fn compare(&self, wanted: &[verdict::Wanted]) -> Result<Vec<Found>, EngineError> {
+    pub(super) async fn compare(
+        &self,
+        wanted: &[verdict::Wanted],
+    ) -> Result<Vec<Found>, EngineError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -234,7 +276,10 @@ impl Reconciler {
     }
 
     /// Keeps verdicts, and opens cases for differences, in one transaction.
-    async fn keep_verdicts(&self, mut verdicts: Vec<Verdict>) -> Result<(), EngineError> {
+    pub(super) async fn keep_verdicts(
+        &self,
+        mut verdicts: Vec<Verdict>,
+    ) -> Result<(), EngineError> {
         // Of several movements under one key (a dispute settled in parts), one says it all.
         verdicts.sort_by(|one, other| one.key.cmp(&other.key));
         verdicts.dedup_by(|one, other| one.key == other.key);
@@ -252,7 +297,7 @@ impl Reconciler {
     }
 }
 
-fn wanted_again(open: &Verdict) -> verdict::Wanted {
+pub(super) fn wanted_again(open: &Verdict) -> verdict::Wanted {
     let is_reversal = open.key.starts_with("reversal:");
     verdict::Wanted {
         key: open.key.clone(),

@@ -33,6 +33,10 @@ pub(super) trait List: Sync {
     fn wanted(&self, created: Created) -> Wanted;
     /// Whose it is.
     fn scope(&self) -> &Scope;
+    /// Which part of the list it is, where it is read in parts.
+    fn part(&self) -> &'static str {
+        ""
+    }
     /// Deals with a page.
     async fn take(&self, rows: Vec<Value>) -> Result<Counts, EngineError>;
 }
@@ -102,8 +106,8 @@ enum Turned {
 
 impl Reconciler {
     /// Until when a list was read, in seconds.
-    pub(super) async fn reached<L: List>(&self, scope: &Scope) -> Result<Option<i64>, EngineError> {
-        Ok(self.progress(&name::<L>(scope)).await?.reached)
+    pub(super) async fn reached<L: List>(&self, list: &L) -> Result<Option<i64>, EngineError> {
+        Ok(self.progress(&name(list)).await?.reached)
     }
 
     /// Reads a list as far as it is to be read, or until something is in the way.
@@ -112,7 +116,7 @@ impl Reconciler {
         list: &L,
         reach: Reach,
     ) -> Result<Report, EngineError> {
-        let name = name::<L>(list.scope());
+        let name = name(list);
         let mut progress = self.progress(&name).await?;
         let mut report = Report::default();
         loop {
@@ -194,7 +198,7 @@ impl Reconciler {
         window: &Window,
         why: &str,
     ) -> Result<(), EngineError> {
-        self.keep(&name::<L>(list.scope()), progress, Some(window)).await?;
+        self.keep(&name(list), progress, Some(window)).await?;
         self.record(list, window, State::Stopped(why)).await?;
         let whose = whose(list.scope());
         tracing::warn!(list = L::KIND, whose, why, "not read to its end: it goes on next time");
@@ -261,8 +265,8 @@ enum State<'a> {
     Stopped(&'a str),
 }
 
-fn name<L: List>(scope: &Scope) -> String {
-    format!("reconcile:{}:{}", L::KIND, scope.account())
+fn name<L: List>(list: &L) -> String {
+    format!("reconcile:{}:{}{}", L::KIND, list.scope().account(), list.part())
 }
 
 /// What was found by this reading, of a window that another may have begun.

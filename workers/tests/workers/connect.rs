@@ -53,7 +53,7 @@ impl World {
     }
 
     /// The creator asks for the form, fills it in, and can sell.
-    async fn connect(&mut self) {
+    pub async fn connect(&mut self) {
         let urls = OnboardingUrls {
             return_url: "https://sluice.test/done".to_owned(),
             refresh_url: "https://sluice.test/again?token={token}".to_owned(),

@@ -6,6 +6,7 @@ use entities::{
     statement::execute,
     verdict::{self, Verdict},
 };
+use serde_json::{Value, json};
 use uuid::Uuid;
 use workers::reconcile::{Counts, Extent, Repair};
 use workflows::{Timestamp, id::CheckoutId};
@@ -46,6 +47,41 @@ async fn settle(world: &World, id: CheckoutId) {
     workers.shutdown(LONG).await;
 }
 
+/// The platform sells something else, without Sluice.
+async fn tea(world: &World) -> String {
+    let form = "mode=payment&success_url=https://example.test/done&line_items[0][quantity]=1\
+                &line_items[0][price_data][currency]=usd\
+                &line_items[0][price_data][unit_amount]=9900\
+                &line_items[0][price_data][product_data][name]=Tea";
+    let session = text(&world.sim.by_hand("/v1/checkout/sessions", form).await["id"]);
+    text(&world.sim.pay(&session, "paid").await["payment_intent"])
+}
+
+/// The creator's account is known here, as its onboarding makes it.
+async fn connected(mut world: World) -> World {
+    let workers = world.start_workers(world.performers());
+    world.connect().await;
+    workers.shutdown(LONG).await;
+    world
+}
+
+/// Events come in, and all that they lead to is done.
+async fn reconciled(world: &World) {
+    let reconciler = world.reconciler();
+    assert_eq!(reconciler.events(ALL).await.unwrap().unwrap().stopped, None);
+    reconciler.fees().await.unwrap();
+    let workers = world.start_workers(world.performers());
+    world.comes_to_rest().await;
+    let left = "(SELECT count(*) FROM inbox WHERE status = 'PENDING') \
+                + (SELECT count(*) FROM outbox WHERE status IN ('PENDING', 'LEASED'))";
+    until_so("nothing is left to do", LONG, async || world.counted(left).await == 0).await;
+    workers.shutdown(LONG).await;
+}
+
+fn differences(counts: Counts) -> i64 {
+    counts.missing_here + counts.missing_at_stripe + counts.amount_differs
+}
+
 async fn cases(world: &World) -> Vec<operator_case::OperatorCase> {
     operator_case::list_open_any_handle(world.engine.database().read(), 10).await.unwrap()
 }
@@ -82,12 +118,7 @@ on_both! {
         let (id, intent) = paid(&world).await;
         assert_eq!(judge(&world).await, Counts::default(), "it happened just now");
         settle(&world, id).await;
-        let form = "mode=payment&success_url=https://example.test/done&line_items[0][quantity]=1\
-                    &line_items[0][price_data][currency]=usd\
-                    &line_items[0][price_data][unit_amount]=700\
-                    &line_items[0][price_data][product_data][name]=Tea";
-        let session = text(&world.sim.by_hand("/v1/checkout/sessions", form).await["id"]);
-        let foreign = text(&world.sim.pay(&session, "paid").await["payment_intent"]);
+        let foreign = tea(&world).await;
         world.pass(SETTLED).await;
         let counts = judge(&world).await;
         assert_eq!(counts.matched, 2, "the sale and its fee: {counts:?}");
@@ -160,6 +191,100 @@ on_both! {
         let open = cases(&world).await;
         assert_eq!((open.len(), &open[0].key), (1, &format!("refund:{refund}")), "{open:?}");
         assert!(open[0].detail.contains("-3.00 USD"), "{open:?}");
+    }
+
+    async fn what_goes_back_and_out_is_matched_when_it_is_over(world: World) {
+        let world = connected(world).await;
+        // For the platform to have something to pay out. Its session is nobody's here, and set aside after a while.
+        tea(&world).await;
+        judge(&world).await;
+        world.pass(SETTLED).await;
+        let mut intents = Vec::new();
+        for _ in 0..4 {
+            let (id, intent) = paid(&world).await;
+            reconciled(&world).await;
+            assert_eq!(world.state(id).await, "Settled");
+            intents.push(intent);
+        }
+        let form = format!("payment_intent={}&amount=300&reverse_transfer=true", intents[0]);
+        world.sim.by_hand("/v1/refunds", &form).await;
+        for (intent, verdict) in [(&intents[1], "won"), (&intents[2], "lost")] {
+            let dispute = world.sim.control(&format!("charges/{intent}/dispute"), json!({})).await;
+            reconciled(&world).await;
+            let path = format!("disputes/{}/close", text(&dispute["id"]));
+            world.sim.control(&path, json!({ "status": verdict })).await;
+            reconciled(&world).await;
+        }
+        let paid_out = async |to: Value| text(&world.sim.control("payouts", to).await["id"]);
+        let of_platform = paid_out(json!({ "currency": "usd", "amount": 10 })).await;
+        let account = world.account.clone();
+        let to_creator = json!({ "account": account, "currency": "usd", "amount": 100 });
+        let of_creator = paid_out(to_creator.clone()).await;
+        let called_off = paid_out(to_creator).await;
+        reconciled(&world).await;
+
+        // Payouts are on their way for days, and no difference.
+        world.pass(SETTLED).await;
+        let counts = judge(&world).await;
+        assert_eq!(differences(counts), 0, "{counts:?} {:?}", cases(&world).await);
+        let verdict = async |payout: &str| {
+            let kept = verdict_of(&world, &format!("payout:{payout}")).await;
+            kept.map(|kept| kept.verdict)
+        };
+        for payout in [&of_platform, &of_creator, &called_off] {
+            assert_eq!(verdict(payout).await.as_deref(), Some("under_way"), "{payout}");
+        }
+        for (payout, status) in
+            [(&of_platform, "paid"), (&of_creator, "paid"), (&called_off, "canceled")]
+        {
+            world.sim.control(&format!("payouts/{payout}"), json!({ "status": status })).await;
+        }
+        world.pass(7 * 86_400).await;
+        reconciled(&world).await;
+        // One that arrived, and was sent back after that.
+        world.sim.control(&format!("payouts/{of_creator}"), json!({ "status": "failed" })).await;
+        reconciled(&world).await;
+        world.pass(SETTLED).await;
+        let counts = judge(&world).await;
+        assert_eq!(differences(counts), 0, "{counts:?} {:?}", cases(&world).await);
+        for payout in [&of_platform, &of_creator, &called_off] {
+            assert_eq!(verdict(payout).await.as_deref(), Some("matched"), "{payout}");
+        }
+        let failed = format!("payout_failed:{of_creator}");
+        assert_eq!(verdict_of(&world, &failed).await.unwrap().verdict, "matched");
+        for kind in ["refund", "dispute_withdrawn", "dispute_reinstated", "reversal"] {
+            let sql = format!(
+                "SELECT count(*) FROM verdict WHERE key LIKE '{kind}:%' AND verdict = 'matched'"
+            );
+            assert!(world.counted(&sql).await > 0, "{kind}");
+        }
+    }
+
+    async fn a_payout_that_arrived_and_was_not_posted_is_missing_here(world: World) {
+        let world = connected(world).await;
+        let (id, _) = paid(&world).await;
+        judge(&world).await;
+        settle(&world, id).await;
+        let to = json!({ "account": world.account, "currency": "usd", "amount": 100 });
+        let payout = text(&world.sim.control("payouts", to).await["id"]);
+        world.pass(SETTLED).await;
+        assert_eq!(differences(judge(&world).await), 0);
+        world.sim.control(&format!("payouts/{payout}"), json!({ "status": "paid" })).await;
+        world.pass(7 * 86_400).await;
+        assert_eq!(judge(&world).await.missing_here, 1);
+        let open = cases(&world).await;
+        assert_eq!(open[0].key, format!("payout:{payout}"));
+        assert!(open[0].detail.contains(&world.account), "{open:?}");
+
+        // The events are lost; the case is applied.
+        let db = world.engine.database().write();
+        let lost = "UPDATE inbox SET status = 'IGNORED' WHERE status = 'PENDING'";
+        assert!(execute(db, lost, vec![]).await.unwrap() > 0);
+        let by = By::new("olga");
+        assert_eq!(world.reconciler().apply(&open[0], &by).await.unwrap(), Repair::PutIn);
+        reconciled(&world).await;
+        assert_eq!(differences(judge(&world).await), 0);
+        assert_eq!(cases(&world).await, []);
     }
 
     async fn what_stripe_does_not_know_is_a_case(world: World) {
