@@ -24,6 +24,7 @@ mod m20261121_000011_create_plan_subscription;
 mod m20261121_000012_create_member_and_access_token;
 mod m20261121_000013_see_sessions_and_count_codes;
 mod m20261121_000014_index_pages_of_handle;
+mod m20261126_000040_match_links_to_wishes;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_create_member_and_access_token::Migration),
             Box::new(m20261121_000013_see_sessions_and_count_codes::Migration),
             Box::new(m20261121_000014_index_pages_of_handle::Migration),
+            Box::new(m20261126_000040_match_links_to_wishes::Migration),
         ]
     }
 }

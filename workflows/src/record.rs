@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::Marker,
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, SessionId, VisitorId},
+    id::{
+        CheckoutId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId, SessionId,
+        VisitorId,
+    },
     ledger::Transaction,
     message::Message,
     plan::Plan,
@@ -131,7 +134,9 @@ pub struct ConnectAccountUpdate {
     pub account_id: Option<String>,
     /// What becomes of the single-use link.
     pub link: LinkChange,
-    /// Why the account or the link could not be made. Every later update clears it.
+    /// The newest wish for a link. `None` leaves it.
+    pub request: Option<OnboardingLinkId>,
+    /// Why the account or the link could not be made. It stays until the link is dropped or a fresh one set.
     pub failure: Option<String>,
 }
 

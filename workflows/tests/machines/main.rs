@@ -15,4 +15,5 @@ mod models;
 mod plan_scenarios;
 mod scenarios;
 mod scenarios_connect;
+mod scenarios_links;
 mod stripe_event;
