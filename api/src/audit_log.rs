@@ -9,6 +9,7 @@ use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
 };
+use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::id::{AuditEntryId, HandleId};
@@ -42,6 +43,12 @@ impl Author {
         Self { actor: caller.actor(), reason: None, request_id }
     }
 
+    /// Somebody who proves who they are by an address that they were given.
+    pub fn by_proof(request: &Request, subject: &str) -> Self {
+        let request_id = request.data::<RequestId>().map(|id| id.0.clone());
+        Self { actor: format!("{subject} by a used link"), reason: None, request_id }
+    }
+
     /// With a reason, where one is asked for.
     pub fn because(self, reason: String) -> Self {
         Self { reason: Some(reason), ..self }
@@ -56,9 +63,21 @@ impl Author {
         handle: Option<&Handle>,
         target: impl Into<String>,
     ) -> Result<(), Problem> {
-        if write.start == Start::TakenUp {
-            return Ok(());
+        match write.start {
+            Start::First => self.note_in(app, &write.transaction, action, handle, target).await,
+            Start::TakenUp => Ok(()),
         }
+    }
+
+    /// The same for what has no idempotency key.
+    pub async fn note_in(
+        &self,
+        app: &App,
+        db: &impl ConnectionTrait,
+        action: &str,
+        handle: Option<&Handle>,
+        target: impl Into<String>,
+    ) -> Result<(), Problem> {
         let entry = AuditEntry {
             id: Uuid::now_v7(),
             actor: self.actor.clone(),
@@ -69,7 +88,7 @@ impl Author {
             request_id: self.request_id.clone(),
             at: app.now(),
         };
-        Ok(audit_log::append(&write.transaction, &entry).await?)
+        Ok(audit_log::append(db, &entry).await?)
     }
 }
 
@@ -79,7 +98,8 @@ impl Author {
 pub struct AuditView {
     /// `aud_…`
     pub id: String,
-    /// Who: a token's `sub` (`… by tok_…` if by an access token), or `operator:…` at the command line.
+    /// Who: a token's `sub` (`… by tok_…` if by an access token, `… by a used link` if by coming back from
+    /// Stripe with one), or `operator:…` at the command line.
     pub actor: String,
     /// What, as `noun.verb`: `member.add`, `token.revoke`, `page.publish`.
     pub action: String,
@@ -145,7 +165,7 @@ pub struct AuditLog;
 impl AuditLog {
     /// What was done to a handle
     ///
-    /// Members let in and taken out, onboarding begun, pages published, and what operators did to its runs.
+    /// Members let in and taken out, onboarding begun, links to Stripe opened, pages published, and what operators did to its runs.
     #[oai(path = "/v2/handles/:handle/audit-log", method = "get", operation_id = "listAuditLog")]
     async fn of_handle(
         &self,

@@ -31,14 +31,11 @@ pub struct Blocker {
 /// What a blocker prevents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(clippy::enum_variant_names, reason = "each says what is not to be had")]
 pub enum BlockerEffect {
     /// No payments can be taken and nothing can be published for sale.
     NoSales,
     /// Payments are taken until the deadline, and not after it.
     NoSalesAfterDeadline,
-    /// Sales go on, money is not paid out.
-    NoPayouts,
 }
 
 /// The status of a handle's account; a handle without one has not started.
@@ -138,6 +135,10 @@ pub fn blockers(account: Option<&ConnectAccount>) -> Result<Vec<Blocker>, Proble
     if status != ConnectStatus::Connected && !due.pending_verification.is_empty() {
         blockers.push(pending(&due.pending_verification));
     }
+    if blockers.is_empty() && status != ConnectStatus::Connected {
+        blockers.push(disabled(due.disabled_reason.as_deref()));
+    }
+    // Nothing is sold through an account that is not paid out.
     if status == ConnectStatus::Restricted
         && account.is_some_and(|account| account.charges_enabled && !account.payouts_enabled)
     {
@@ -145,11 +146,8 @@ pub fn blockers(account: Option<&ConnectAccount>) -> Result<Vec<Blocker>, Proble
             "payouts_paused",
             "Stripe does not pay out to the account right now.",
             "Do what else is listed here, or ask Stripe's support.",
-            BlockerEffect::NoPayouts,
+            BlockerEffect::NoSales,
         ));
-    }
-    if blockers.is_empty() && status != ConnectStatus::Connected {
-        blockers.push(disabled(due.disabled_reason.as_deref()));
     }
     Ok(blockers)
 }
@@ -170,7 +168,6 @@ fn consequence(effect: BlockerEffect, deadline: Option<OffsetDateTime>) -> Strin
         (BlockerEffect::NoSalesAfterDeadline, None) => {
             "Payouts and new sales may stop any day.".to_owned()
         }
-        (BlockerEffect::NoPayouts, _) => "Money is not paid out until then.".to_owned(),
     }
 }
 
@@ -258,10 +255,11 @@ fn of_field(
 const WORDS: &[(&str, &str, &str)] = &[
     ("external_account", "bank_account", "a bank account or card to pay out to"),
     ("tos_acceptance", "terms_acceptance", "the acceptance of its terms of service"),
+    // Before the documents of persons, whose names are the same.
+    ("company.verification", "business_document", "a document about the business"),
     ("verification.additional_document", "address_document", "a document that proves the address"),
     ("verification.document", "identity_document", "a photo of an identity document"),
     ("verification.proof_of_liveness", "identity_document", "a live photo of the account's owner"),
-    ("company.verification", "business_document", "a document about the business"),
     ("documents", "business_document", "a document about the business"),
     ("ssn_last_4", "tax_number", "the last digits of the social security number"),
     ("id_number", "tax_number", "a national identification or tax number"),

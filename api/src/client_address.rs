@@ -2,7 +2,7 @@
 //! they name in `X-Forwarded-For`. What others write there is not believed.
 
 use std::{
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -15,6 +15,8 @@ use poem::{
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// How many bits of an IPv6 address name a network: providers give one such network to each customer.
 const NETWORK_BITS: u8 = 64;
+/// How many bits name a neighbourhood: as much as somebody gets who asks for more than one network.
+const NEIGHBOURHOOD_BITS: (u8, u8) = (24, 48);
 /// What stands for a client without an address (a socket in a file, a test).
 const UNKNOWN: &str = "unknown";
 
@@ -57,13 +59,22 @@ impl FromStr for TrustedProxies {
 impl TrustedProxies {
     /// The client of a request: its address, or, in IPv6, its network.
     pub fn client_of(&self, request: &Request) -> String {
-        let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip());
-        self.client(peer, &hops(request.headers()))
+        self.address_of(request).map_or_else(|| UNKNOWN.to_owned(), network)
     }
 
-    fn client(&self, peer: Option<IpAddr>, hops: &[Option<IpAddr>]) -> String {
+    /// The neighbourhood of a request's client, `/24` or, in IPv6, `/48`: somebody may have all of it.
+    pub fn neighbourhood_of(&self, request: &Request) -> Option<String> {
+        self.address_of(request).map(neighbourhood)
+    }
+
+    fn address_of(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.remote_addr().as_socket_addr().map(|peer| peer.ip());
+        self.address(peer, &hops(request.headers()))
+    }
+
+    fn address(&self, peer: Option<IpAddr>, hops: &[Option<IpAddr>]) -> Option<IpAddr> {
         let peer = peer.map(|peer| peer.to_canonical());
-        self.pick(peer, hops).map_or_else(|| UNKNOWN.to_owned(), network)
+        self.pick(peer, hops)
     }
 
     /// Each proxy adds its peer at the end, so that the end is to be believed and the beginning is not.
@@ -85,11 +96,14 @@ impl TrustedProxies {
     }
 }
 
-/// The addresses of the header, as far as they are any, in all of its lines.
+/// The addresses of the header, as far as they are any, in all of its lines. What a client wrote before them may
+/// be anything, and must not hide them.
 fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = headers.get_all(FORWARDED_FOR).into_iter();
-    let lines = lines.map(|line| line.to_str().unwrap_or_default());
-    lines.flat_map(|line| line.split(',')).map(|hop| address(hop.trim())).collect()
+    let lines = lines.map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let hops =
+        lines.flat_map(|line| line.split(',').map(|hop| address(hop.trim())).collect::<Vec<_>>());
+    hops.collect()
 }
 
 /// An address as proxies write it: with a port or without.
@@ -102,26 +116,42 @@ fn address(hop: &str) -> Option<IpAddr> {
 fn network(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => {
-            let bits = u128::from(ip) >> NETWORK_BITS << NETWORK_BITS;
-            format!("{}/{NETWORK_BITS}", Ipv6Addr::from(bits))
-        }
+        IpAddr::V6(ip) => first_bits(ip, NETWORK_BITS),
     }
+}
+
+fn neighbourhood(ip: IpAddr) -> String {
+    let (of_v4, of_v6) = NEIGHBOURHOOD_BITS;
+    match ip {
+        IpAddr::V4(ip) => {
+            let left_out = 32 - u32::from(of_v4);
+            format!("{}/{of_v4}", Ipv4Addr::from(u32::from(ip) >> left_out << left_out))
+        }
+        IpAddr::V6(ip) => first_bits(ip, of_v6),
+    }
+}
+
+fn first_bits(ip: Ipv6Addr, bits: u8) -> String {
+    let left_out = 128 - u32::from(bits);
+    format!("{}/{bits}", Ipv6Addr::from(u128::from(ip) >> left_out << left_out))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use poem::http::HeaderValue;
 
     fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
-        let lines = forwarded.iter().map(|line| (FORWARDED_FOR, line.parse().unwrap()));
+        let value = |line: &&str| HeaderValue::from_bytes(line.as_bytes()).unwrap();
+        let lines = forwarded.iter().map(|line| (FORWARDED_FOR, value(line)));
         let headers: HeaderMap = lines.fold(HeaderMap::new(), |mut headers, (name, line)| {
             headers.append(name, line);
             headers
         });
         let trusted: TrustedProxies = trusted.parse().unwrap();
-        trusted.client(peer.parse().ok(), &hops(&headers))
+        let address = trusted.address(peer.parse().ok(), &hops(&headers));
+        address.map_or_else(|| UNKNOWN.to_owned(), network)
     }
 
     #[test]
@@ -146,9 +176,20 @@ mod tests {
             ("1", "10.0.0.1", &["[2001:db8:1:2:3:4:5:6]:443"], "2001:db8:1:2::/64"),
             ("1", "10.0.0.1", &["[2001:db8:1:2:3:4:5:6]"], "2001:db8:1:2::/64"),
             ("0", "2001:db8:1:2:ffff::1", &[], "2001:db8:1:2::/64"),
+            // Bytes that are no ASCII are the client's own, and hide nothing.
+            ("1", "10.0.0.1", &["\u{e9}, 203.0.113.7"], "203.0.113.7"),
         ] {
             let seen = client(trusted, peer, forwarded);
             assert_eq!(seen, expected, "{trusted} {peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn a_neighbourhood_is_what_one_may_have() {
+        for (ip, expected) in
+            [("203.0.113.7", "203.0.113.0/24"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1::/48")]
+        {
+            assert_eq!(neighbourhood(ip.parse().unwrap()), expected);
         }
     }
 

@@ -99,11 +99,10 @@ codes! {
         "The creator finishes onboarding: `blockers` says what is missing, until when, and what it prevents.";
     ConnectRejected, "connect_rejected", CONFLICT, "Stripe has rejected the connected account",
         "Stripe does not work with this account any more; the creator may turn to Stripe's support.";
+    Superseded, "superseded", CONFLICT, "Another request took its place",
+        "Ask again: the newest request of the handle's wins.";
     AlreadySubscribed, "already_subscribed", CONFLICT, "The handle has a subscription",
         "Choose another plan, pay or cancel in the billing portal: `POST /v2/billing/portal-session`.";
-    Superseded, "superseded", CONFLICT, "Another request of the handle's took its place",
-        "Of several requests for a link to subscribe by or to the billing portal, the newest gets one: ask again if \
-         it was not yours.";
     NotSubscribed, "not_subscribed", CONFLICT, "The handle has never subscribed to a plan",
         "Subscribe first: `POST /v2/billing/checkout-session`.";
     PlanNotForSale, "plan_not_for_sale", CONFLICT, "The plan cannot be subscribed to here",

@@ -1,10 +1,9 @@
 //! Onboarding: how a creator comes to be able to take payments.
 
-use engine::{Awaited, Letter, Sent};
+use engine::{Letter, Sent};
 use entities::{
     connect_account::{self, ConnectAccount},
     handle::Handle,
-    inbox,
     run::Run,
 };
 use poem::Request;
@@ -14,11 +13,10 @@ use poem_openapi::{
 };
 use serde::Deserialize;
 use time::OffsetDateTime;
-use tokio::time::Instant;
 use workflows::{
     connect_onboarding::{ConnectOnboarding, Event, Onboard},
-    effect::OnboardingUrls,
-    id::{HandleId, RunId},
+    effect::{LinkRequest, OnboardingUrls},
+    id::{HandleId, OnboardingLinkId, RunId},
     message::Message,
     record::ConnectStatus,
     workflow::Workflow,
@@ -35,6 +33,7 @@ use crate::{
     connect_return,
     connect_status::ConnectState,
     handle::permitted,
+    heard::{Heard, until_heard},
     idempotency::{Begun, Ticket, Write, Writer},
     moment::{maybe_moment, moment},
     origin::destination,
@@ -75,7 +74,7 @@ pub struct Onboarding {
 }
 
 refusals!(StartOnboarding: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle,
-    ConnectRejected, StripeRefused, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch,
+    ConnectRejected, Superseded, StripeRefused, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch,
     IdempotencyInProgress);
 
 /// Onboarding of creators.
@@ -86,7 +85,11 @@ impl OnboardingRoutes {
     /// Start or continue the onboarding
     ///
     /// Makes the connected account if there is none, and a fresh link to Stripe's form. A handle has one
-    /// account, however often this is asked for.
+    /// account, however often this is asked for, and one link: the newest wish's. Earlier ones that still wait
+    /// for theirs are told so (`superseded`).
+    ///
+    /// A link that is not there within ten seconds is answered with 202: ask again with the same
+    /// `Idempotency-Key` to get it.
     #[oai(
         path = "/v2/handles/:handle/connect/onboarding",
         method = "post",
@@ -114,7 +117,12 @@ impl OnboardingRoutes {
         };
         let author = Author::of(request, &caller.0);
         author.note(app, &write, "connect.onboard", Some(&handle), &handle.name).await?;
-        let wish = Onboard { handle: HandleId(handle.id), country: body.country, urls };
+        let request = LinkRequest {
+            id: OnboardingLinkId(write.subject),
+            subject: caller.0.subject.clone(),
+            proven_at: None,
+        };
+        let wish = Onboard { handle: HandleId(handle.id), country: body.country, request, urls };
         Ok(carry_out(app, &handle, write, wish).await?.into())
     }
 }
@@ -144,7 +152,7 @@ async fn carry_out(
     write: Write,
     wish: Onboard,
 ) -> Result<Answer<Onboarding>, Problem> {
-    let id = HandleId(handle.id);
+    let (id, request) = (HandleId(handle.id), wish.request.id);
     let source_id = format!("onboard:{}", write.subject.simple());
     let letter = Letter {
         source: "api",
@@ -155,7 +163,7 @@ async fn carry_out(
     // Taken up again, the message is a duplicate: it was sent with the row of the key.
     let Sent { run, wake_up } = app.engine.send(&write.transaction, letter).await?;
     let pending = write.commit(app, wake_up).await?;
-    match link(app, handle, run, &source_id).await {
+    match link(app, handle, run, &source_id, request).await {
         Ok(answer) => {
             // The link is a secret: it is not kept among the answers, and looked up again for a repetition.
             let body = Onboarding { url: None, ..answer.body.clone() };
@@ -169,29 +177,26 @@ async fn carry_out(
     }
 }
 
-/// Waits until the message was heard and the link is there, or will not be.
+/// Waits until the message was heard and the wish's link is there, or will not be.
 pub async fn link(
     app: &App,
     handle: &Handle,
     run: RunId,
     source_id: &str,
+    request: OnboardingLinkId,
 ) -> Result<Answer<Onboarding>, Problem> {
-    let deadline = Instant::now() + app.config.answer_within;
-    let db = app.engine.database().read();
-    let mut seen = 0;
-    loop {
-        // Asked before the run is read: a run that is at rest after that is so after our message.
-        let heard = inbox::find(db, "api", source_id).await?;
-        let heard = heard.is_some_and(|message| message.status != "PENDING");
-        let left = deadline.saturating_duration_since(Instant::now());
-        let rests = |run: &Run| (heard || run.version > seen) && is_at_rest(run);
-        match app.engine.wait(run, left, rests).await? {
-            Awaited::Reached(_) if heard => return judge(app, run, account(app, handle).await?),
-            Awaited::Reached(reached) => seen = reached.version,
-            Awaited::Elapsed(_) => {
-                let body = onboarding(app, run, account(app, handle).await?.as_ref());
-                return Ok(Answer::accepted(format!("/v2/runs/{run}"), body));
-            }
+    let heard = until_heard(app, run, source_id, is_at_rest).await?;
+    let account = account(app, handle).await?;
+    match heard {
+        Heard::Yes => judge(app, run, request, account),
+        // What link there may be is another wish's.
+        Heard::NotYet => {
+            let body = Onboarding {
+                url: None,
+                expires_at: None,
+                ..onboarding(app, run, account.as_ref())
+            };
+            Ok(Answer::accepted(format!("/v2/runs/{run}"), body))
         }
     }
 }
@@ -208,17 +213,22 @@ async fn account(app: &App, handle: &Handle) -> Result<Option<ConnectAccount>, P
 fn judge(
     app: &App,
     run: RunId,
+    request: OnboardingLinkId,
     account: Option<ConnectAccount>,
 ) -> Result<Answer<Onboarding>, Problem> {
-    let body = onboarding(app, run, account.as_ref());
-    if body.url.is_some() {
-        return Ok(Answer::done(body));
-    }
     if status_of(account.as_ref()) == ConnectStatus::Rejected {
         return Err(Problem::new(
             Code::ConnectRejected,
             "Stripe has rejected the account for good",
         ));
+    }
+    if account.as_ref().and_then(|account| account.request_id) != Some(request.0) {
+        let detail = "the handle's newest request for a link is another one";
+        return Err(Problem::new(Code::Superseded, detail));
+    }
+    let body = onboarding(app, run, account.as_ref());
+    if body.url.is_some() {
+        return Ok(Answer::done(body));
     }
     let failure = account.and_then(|account| account.failure);
     Err(Problem::new(Code::StripeRefused, failure.unwrap_or_else(|| "no link was made".to_owned())))

@@ -15,6 +15,7 @@ use workflows::{
 
 use crate::{
     answer::{Answer, DoneOrAccepted},
+    audit_log::Author,
     auth::Caller,
     blocker,
     codes::Code,
@@ -70,7 +71,12 @@ impl DashboardLinks {
             message: Message::ConnectOnboarding(id, Event::OpenDashboard { request: wish.link }),
             handle: Some(id),
         };
-        let Sent { run, wake_up } = app.engine.send(app.engine.database().write(), letter).await?;
+        let transaction = app.engine.database().begin().await?;
+        let author = Author::of(request, &caller.0);
+        let target = wish.link.to_string();
+        author.note_in(app, &transaction, "connect.dashboard", Some(&handle), target).await?;
+        let Sent { run, wake_up } = app.engine.send(&transaction, letter).await?;
+        transaction.commit().await?;
         app.engine.wake(wake_up);
         Ok(wish.fulfilled(app, run).await?.into())
     }

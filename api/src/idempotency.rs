@@ -3,7 +3,8 @@
 //! The key's row commits with the write's own rows, or not at all. A write whose answer is known by then
 //! stores it in the same transaction ([`Write::finish`]). One that has to wait for a run commits first
 //! ([`Write::commit`]) and stores the answer after ([`Pending::answer`]); should the process die in between,
-//! a later request with the key takes the write up again, with the same subject, and so makes nothing twice.
+//! or the answer not be known in time (202), a later request with the key takes the write up again, with the
+//! same subject, and so makes nothing twice.
 
 use engine::WakeUp;
 use entities::idempotency::{self, Idempotency};
@@ -214,9 +215,18 @@ impl Write {
 pub struct Pending(Ticket);
 
 impl Pending {
-    /// Stores the answer.
+    /// Stores the answer. A 202 is none yet: a repetition takes the write up at once, and waits again.
     pub async fn answer<T: ToJSON>(&self, app: &App, answer: &Answer<T>) -> Result<(), Problem> {
-        self.0.store(app.engine.database().write(), answer).await
+        match answer.status {
+            StatusCode::ACCEPTED => self.leave_open(app).await,
+            _ => self.0.store(app.engine.database().write(), answer).await,
+        }
+    }
+
+    async fn leave_open(&self, app: &App) -> Result<(), Problem> {
+        let Some(key) = &self.0.key else { return Ok(()) };
+        let db = app.engine.database().write();
+        Ok(idempotency::unlock(db, &self.0.caller, key).await?)
     }
 
     /// Gives the key back: the write came to nothing and may be tried again. Where only the waiting for it
@@ -225,7 +235,7 @@ impl Pending {
         let Some(key) = &self.0.key else { return Ok(()) };
         let (db, caller) = (app.engine.database().write(), &self.0.caller);
         match problem.code {
-            Code::Unavailable | Code::Internal => idempotency::unlock(db, caller, key).await?,
+            Code::Unavailable | Code::Internal => self.leave_open(app).await?,
             _ => idempotency::delete(db, caller, key).await?,
         }
         Ok(())

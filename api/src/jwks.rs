@@ -1,5 +1,6 @@
 //! The public keys of an identity provider (a JWKS, RFC 7517): read when they are needed, kept, and read again
-//! when a token names a key that is not among them. While they cannot be read, the ones that are known stay good.
+//! when a token names a key that is not among them, or names none and was signed with none of them. While they
+//! cannot be read, the ones that are known stay good; a set without any is one, and ends them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use jsonwebtoken::{
 use serde::Deserialize;
 use tokio::sync::{Mutex, RwLock};
 
-use crate::problem::Problem;
+use crate::{codes::Code, problem::Problem};
 
 /// Keys older than this are read again, beside the requests, so that a withdrawn key goes.
 const OLD: Duration = Duration::from_secs(600);
@@ -120,7 +121,7 @@ impl KeySet {
         self: &Arc<Self>,
         id: Option<&str>,
         now: i64,
-        found: impl Fn(&[&PublicKey]) -> T,
+        found: impl Fn(&[&PublicKey]) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let look = |known: &Known| {
             let keys: Vec<_> = known.keys.iter().filter(|key| key.is_called(id)).collect();
@@ -128,17 +129,18 @@ impl KeySet {
         };
         if let Some(known) = self.known().await
             && let Some(found) = look(&known)
+            && !(id.is_none() && is_refused(&found))
         {
             if is_past(known.read_at, OLD, now) {
                 tokio::spawn(self.clone().refresh(now));
             }
-            return Ok(found);
+            return found;
         }
         // A task of its own: the keys are read to the end even if whoever asked is gone.
         let refreshed = tokio::spawn(self.clone().refresh(now)).await;
         refreshed.map_err(Problem::internal)?;
         match self.known().await {
-            Some(known) => Ok(look(&known).unwrap_or_else(|| found(&[]))),
+            Some(known) => look(&known).unwrap_or_else(|| found(&[])),
             None => {
                 Err(Problem::unavailable("the keys that tokens are signed with cannot be read"))
             }
@@ -159,8 +161,19 @@ impl KeySet {
             return;
         }
         *asked_at = Some(now);
-        let fetched = self.source.fetch().await;
-        match fetched.and_then(|json| read_keys(&json).map_err(|error| error.to_string())) {
+        let read = match self.source.fetch().await.map(|json| read_keys(&json)) {
+            Ok(Ok(keys)) => Ok(keys),
+            // Whoever has to withdraw all keys at once leaves an empty set.
+            Ok(Err(KeySetError::NoKey)) => {
+                tracing::warn!(
+                    "SLUICE_JWKS holds no key that can be used: no token of its is good"
+                );
+                Ok(Vec::new())
+            }
+            Ok(Err(error @ KeySetError::Unreadable(_))) => Err(error.to_string()),
+            Err(error) => Err(error),
+        };
+        match read {
             Ok(keys) => *self.known.write().await = Some(Known { keys: keys.into(), read_at: now }),
             Err(error) => tracing::warn!(error, "the keys of SLUICE_JWKS cannot be read"),
         }
@@ -172,6 +185,11 @@ impl PublicKey {
     fn is_called(&self, id: Option<&str>) -> bool {
         id.is_none_or(|id| self.id.as_deref() == Some(id))
     }
+}
+
+/// Whether a token was signed with none of the keys, as far as can be told.
+fn is_refused<T>(found: &Result<T, Problem>) -> bool {
+    found.as_ref().is_err_and(|problem| problem.code == Code::TokenInvalid)
 }
 
 /// A clock that was put back must not keep old keys for ever.

@@ -101,13 +101,14 @@ pub async fn send(
         Some(name) => Some(named(app.engine.database().read(), name).await?),
         None => None,
     };
-    app.throttles.count_mail(&email).await?;
     let client = app.config.keys.hash(CLIENT, &client_of(app, request));
     let ticket = Ticket::new(Writer::Client(client), key, "requestMagicLink", &[], wish)?;
     let write = match ticket.begin(app).await? {
         Begun::Answered(answer) => return Ok(answer),
         Begun::Write(write) => write,
     };
+    // A repetition sends no mail, and so is not counted.
+    app.throttles.count_mail(&email).await?;
     let row = link_row(write.subject, app.now(), email, handle.as_ref(), return_to);
     let link = MagicLinkId(row.id);
     magic_link::insert(&write.transaction, &row).await?;

@@ -99,7 +99,7 @@ pub struct EffectView {
     pub status: String,
     /// How often it was tried.
     pub attempt: i32,
-    /// Why the last try failed.
+    /// Why the last try failed: in the other side's own words for those who run the platform only.
     pub last_error: Option<String>,
     /// When it is tried (again), while it is pending.
     pub due_at: Option<OffsetDateTime>,
@@ -223,7 +223,7 @@ impl Runs {
         let db = app.engine.database().read();
         let effects = outbox::of_run(db, run.id).await?;
         let cases = operator_case::of_run(db, run.id).await?;
-        Ok(Shown::of(view(app, &run, &effects, &cases)?))
+        Ok(Shown::of(view(app, &caller.0, &run, &effects, &cases)?))
     }
 
     /// Read a run's timeline
@@ -305,6 +305,7 @@ fn follow(app: App, run: Uuid, after: i64) -> BoxStream<'static, HistoryLine> {
 
 fn view(
     app: &App,
+    caller: &Principal,
     run: &run::Run,
     effects: &[outbox::Outbox],
     cases: &[operator_case::OperatorCase],
@@ -325,7 +326,7 @@ fn view(
         needs_attention: effects.iter().any(|effect| effect.status == "DEAD")
             || cases.iter().any(|case| case.status == "OPEN"),
         version: run.version,
-        effects: effects.iter().map(effect).collect(),
+        effects: effects.iter().map(|row| effect(row, caller)).collect(),
         cases: cases.iter().map(case).collect(),
         links: RunLinks {
             history: format!("/v2/runs/{id}/history"),
@@ -370,18 +371,25 @@ fn subject(workflow: &str, id: Uuid) -> String {
     }
 }
 
-fn effect(row: &outbox::Outbox) -> EffectView {
+fn effect(row: &outbox::Outbox, caller: &Principal) -> EffectView {
     EffectView {
         kind: row.kind.clone(),
         status: row.status.clone(),
         attempt: row.attempt,
-        // What a mail server says names the buyer, whose address is not the creator's to know.
-        last_error: match row.kind.as_str() {
-            "send_mail" => row.last_error.as_ref().map(|_| "the mail was not taken".to_owned()),
-            _ => row.last_error.clone(),
-        },
+        last_error: row.last_error.as_ref().map(|error| last_error(row, error, caller)),
         due_at: (row.status == "PENDING").then(|| moment(row.due_at)),
         answered_at: maybe_moment(row.answered_at),
+    }
+}
+
+/// The words of others are for the platform's people. A mail server's name the buyer, whose address is not the
+/// creator's to know; Stripe's quote parts of the platform's key.
+fn last_error(row: &outbox::Outbox, error: &str, caller: &Principal) -> String {
+    match (caller.is_operator(), row.queue.as_str()) {
+        (true, _) => error.to_owned(),
+        (false, "mail") => "the mail was not taken".to_owned(),
+        (false, "stripe") => "Stripe did not do it: the platform's operators see why".to_owned(),
+        (false, _) => "it was not done: the platform's operators see why".to_owned(),
     }
 }
 

@@ -24,6 +24,8 @@ use local::Local;
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+/// How many clients' sign-ins a neighbourhood has: somebody who has all of it gains no more.
+const NEIGHBOURS: NonZeroU32 = NonZeroU32::MIN.saturating_add(15);
 /// What the hash of a bucket's name is for: no address and no subject stands in Redis.
 const PURPOSE: &str = "throttle";
 
@@ -67,12 +69,15 @@ enum Measure {
     Writes,
     /// Requests of the sign-in, by client.
     SignIns,
+    /// The same, by neighbourhood.
+    NeighbourhoodSignIns,
     /// Sign-in mails, by address.
     Mails,
 }
 
 impl Measure {
-    const ALL: [Self; 4] = [Self::Reads, Self::Writes, Self::SignIns, Self::Mails];
+    const ALL: [Self; 5] =
+        [Self::Reads, Self::Writes, Self::SignIns, Self::NeighbourhoodSignIns, Self::Mails];
 }
 
 /// A bucket's size, and how long it takes for one more request.
@@ -94,6 +99,10 @@ impl Limit {
             Measure::SignIns => {
                 Self { burst: sign_ins.per_client, interval: Duration::from_secs(1) }
             }
+            Measure::NeighbourhoodSignIns => Self {
+                burst: sign_ins.per_client.saturating_mul(NEIGHBOURS),
+                interval: Duration::from_secs(1) / NEIGHBOURS.get(),
+            },
             Measure::Mails => {
                 Self { burst: sign_ins.per_address, interval: Duration::from_secs(60) }
             }
@@ -151,9 +160,10 @@ impl Throttles {
         }
     }
 
-    /// Counts a sign-in mail to an address, whether or not anybody is known by it.
+    /// Counts a sign-in mail to an address, whether or not anybody is known by it. Addresses that differ in what
+    /// stands after a plus lead to one mailbox.
     pub async fn count_mail(&self, email: &str) -> Result<(), Problem> {
-        let decision = self.decide(Measure::Mails, "", email).await;
+        let decision = self.decide(Measure::Mails, "", &mailbox(email)).await;
         allow(decision, "too many sign-in mails to this address")
     }
 
@@ -165,6 +175,14 @@ impl Throttles {
             return decision;
         }
         self.local.decide(measure, name)
+    }
+}
+
+/// `maria+news@example.com` without the `+news`.
+fn mailbox(email: &str) -> String {
+    match email.rsplit_once('@').map(|(local, domain)| (local.split_once('+'), domain)) {
+        Some((Some((name, _)), domain)) if !name.is_empty() => format!("{name}@{domain}"),
+        _ => email.to_owned(),
     }
 }
 

@@ -68,15 +68,19 @@ fn cookie(app: &App, value: &str, seconds: i64) -> String {
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
-/// The token in the cookie, if it can be one.
+/// The token in the cookie, if it can be one. Of two cookies of the name, one may have been set by another site
+/// of the same domain, and nobody can tell which: then nobody is signed in.
 fn token_of(request: &Request) -> Option<&str> {
     let headers = request.headers().get_all(header::COOKIE).into_iter();
-    headers
+    let mut ours = headers
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, value)| *name == COOKIE && (1..=LONGEST_TOKEN).contains(&value.len()))
-        .map(|(_, value)| value)
+        .filter(|(name, _)| *name == COOKIE);
+    match (ours.next(), ours.next()) {
+        (Some((_, token)), None) if (1..=LONGEST_TOKEN).contains(&token.len()) => Some(token),
+        _ => None,
+    }
 }
 
 /// The session of a request, if its cookie opens one, under any key of the rotation.

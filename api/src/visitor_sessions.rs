@@ -14,15 +14,13 @@ use crate::{
     answer::Shown,
     codes::Code,
     config::App,
+    list,
     moment::moment,
     origin::SameOrigin,
     problem::{Problem, Refused, refusals},
     tag::Tag,
     visitor::{LoggedOut, Visitor, no_cookie},
 };
-
-/// How many sessions a list holds, unless asked otherwise, and at most.
-const PER_LIST: (u32, u32) = (20, 100);
 
 /// A signed-in browser.
 #[derive(Debug, Object)]
@@ -95,25 +93,20 @@ impl VisitorSessions {
         cursor: Query<Option<String>>,
     ) -> Result<Shown<SessionList>, Refused<ListSessions>> {
         let app = App::of(request)?;
-        let limit = limit.0.unwrap_or(PER_LIST.0);
-        if !(1..=PER_LIST.1).contains(&limit) {
-            return Err(Problem::field("limit", format!("must be 1 to {}", PER_LIST.1)).into());
-        }
+        let limit = list::limit(limit.0)?;
         let before = match cursor.0.as_deref().map(str::parse::<SessionId>) {
             None => Uuid::max(),
             Some(Ok(SessionId(id))) => id,
-            Some(Err(_)) => return Err(Problem::field("cursor", "is not a nextCursor").into()),
+            Some(Err(_)) => return Err(list::no_cursor().into()),
         };
         let (db, Visitor(visitor)) = (app.engine.database().read(), visitor);
-        let wanted = u64::from(limit) + 1;
-        let mut sessions =
-            visitor_session::list_of_visitor(db, visitor.visitor_id, before, app.now(), wanted)
+        let sessions =
+            visitor_session::list_of_visitor(db, visitor.visitor_id, before, app.now(), limit + 1)
                 .await?;
-        let more = sessions.len() > limit as usize;
-        sessions.truncate(limit as usize);
-        let last = sessions.last().filter(|_| more);
+        let (sessions, next_cursor) =
+            list::cut(sessions, limit, |session| SessionId(session.id).to_string());
         Ok(Shown::of(SessionList {
-            next_cursor: last.map(|session| SessionId(session.id).to_string()),
+            next_cursor,
             data: sessions.iter().map(|seen| SessionView::of(seen, visitor.id)).collect(),
         }))
     }

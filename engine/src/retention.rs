@@ -1,8 +1,8 @@
 //! Retention: what is finished is deleted after a while, in chunks. Runs, history and ledger stay.
 
 use entities::{
-    connect_account, daily_total, idempotency, inbox, login_link, magic_link, outbox,
-    plan_subscription, reconciliation, visitor_session,
+    connect_account, daily_total, idempotency, inbox, magic_link, outbox, plan_subscription,
+    reconciliation, visitor_session,
 };
 use sea_orm::DbErr;
 use workflows::Timestamp;
@@ -14,7 +14,6 @@ const INBOX: i64 = 35 * Timestamp::DAY;
 const OUTBOX: i64 = 30 * Timestamp::DAY;
 const IDEMPOTENCY: i64 = Timestamp::DAY;
 const MAGIC_LINKS: i64 = Timestamp::DAY;
-const LOGIN_LINKS: i64 = 5 * Timestamp::MINUTE;
 const RECONCILIATIONS: i64 = 90 * Timestamp::DAY;
 const CHUNK: u64 = 1_000;
 
@@ -58,7 +57,6 @@ impl Engine {
         let before = now - RECONCILIATIONS;
         in_chunks(|| reconciliation::delete_old(db, before, CHUNK)).await?;
         connect_account::drop_expired_links(db, now).await?;
-        login_link::delete_old(db, now - LOGIN_LINKS).await?;
         plan_subscription::drop_expired_links(db, now).await?;
         self.count(Timestamp::from_millis(now).day(), deleted).await?;
         Ok(deleted)

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use entities::{inbox, node, operator_case, outbox, rollup_queue, run};
+use entities::{inbox, login_link, node, operator_case, outbox, rollup_queue, run};
 use uuid::Uuid;
 use workflows::{
     Timestamp,
@@ -23,13 +23,16 @@ use crate::{Engine, EngineError, WakeUp, Wakeups, send, wake::Work};
 const UNROUTED_FOR: i64 = 10 * Timestamp::MINUTE;
 /// How long a process may be silent before it is forgotten.
 const SILENT_FOR: i64 = Timestamp::MINUTE;
+/// How long a link to Stripe's dashboard is kept for whoever asked, in milliseconds. They wait for seconds.
+const LOGIN_LINKS_KEPT: i64 = Timestamp::MINUTE;
 /// How often a handle is rolled up at most: a creator who sells all day long shall not write a history of it.
 const ROLLUP_EVERY: i64 = 5 * Timestamp::SECOND;
 /// How many handles' rollups one sweep sets off.
 const ROLLUPS: u64 = 256;
 
 impl Engine {
-    /// Takes back expired leases, routes what has become known, sets off rollups, and wakes whoever is given
+    /// Takes back expired leases, routes what has become known, sets off rollups, drops secrets that nobody came
+    /// for, and wakes whoever is given
     /// for what is due: those who work in this process, directly, so that no transport can be in the way.
     pub async fn sweep(&self, wakeups: &dyn Wakeups) -> Result<(), EngineError> {
         let db = self.database.write();
@@ -37,6 +40,7 @@ impl Engine {
         inbox::route(db).await?;
         self.set_unrouted_aside().await?;
         self.set_off_rollups().await?;
+        login_link::delete_old(db, self.clock.local_millis() - LOGIN_LINKS_KEPT).await?;
         for work in self.due().await?.into_works() {
             wakeups.wake(work);
         }

@@ -29,6 +29,8 @@ pub struct ConnectAccount {
     pub link_url: Option<String>,
     /// Until when it can be used.
     pub link_expires_at: Option<i64>,
+    /// The newest wish for a link: the link is its, and so is the failure.
+    pub request_id: Option<Uuid>,
     /// Why the account or the link could not be made.
     pub failure: Option<String>,
     /// When it last changed.
@@ -59,7 +61,7 @@ pub struct Facts {
     pub capabilities: String,
 }
 
-/// Changes of a connected account; what is absent stays, but for the failure.
+/// Changes of a connected account; what is absent stays. A failure stays as long as the link.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// Whose.
@@ -72,6 +74,8 @@ pub struct Change {
     pub facts: Option<Facts>,
     /// What becomes of the link.
     pub link: Link,
+    /// The newest wish for a link.
+    pub request_id: Option<Uuid>,
     /// Why the account or the link could not be made.
     pub failure: Option<String>,
     /// When.
@@ -86,16 +90,15 @@ pub async fn update(db: &impl ConnectionTrait, change: &Change) -> Result<(), Db
     execute(db, sql, vec![change.handle_id.into(), change.at.into()]).await?;
     let facts = change.facts.as_ref();
     let link = match &change.link {
-        Link::Keep => "",
-        Link::Drop | Link::Set(..) => ", link_url = $9, link_expires_at = $10",
+        Link::Keep => "failure = COALESCE($10, failure)",
+        Link::Drop | Link::Set(..) => "failure = $10, link_url = $11, link_expires_at = $12",
     };
     let sql = format!(
         "UPDATE connect_account SET updated_at = $2, status = COALESCE($3, status), \
          account_id = COALESCE($4, account_id), charges_enabled = COALESCE($5, charges_enabled), \
          payouts_enabled = COALESCE($6, payouts_enabled), requirements = COALESCE($7, requirements), \
-         capabilities = COALESCE($8, capabilities), \
-         failure = {failure}{link} WHERE handle_id = $1",
-        failure = if link.is_empty() { "$9" } else { "$11" },
+         capabilities = COALESCE($8, capabilities), request_id = COALESCE($9, request_id), {link} \
+         WHERE handle_id = $1"
     );
     let mut values = vec![
         change.handle_id.into(),
@@ -106,13 +109,14 @@ pub async fn update(db: &impl ConnectionTrait, change: &Change) -> Result<(), Db
         facts.map(|facts| facts.payouts_enabled).into(),
         facts.map(|facts| facts.requirements.clone()).into(),
         facts.map(|facts| facts.capabilities.clone()).into(),
+        change.request_id.into(),
+        change.failure.clone().into(),
     ];
     match &change.link {
         Link::Keep => {}
         Link::Drop => values.extend([None::<String>.into(), None::<i64>.into()]),
         Link::Set(url, until) => values.extend([url.as_str().into(), (*until).into()]),
     }
-    values.push(change.failure.clone().into());
     execute(db, &sql, values).await.map(drop)
 }
 

@@ -52,7 +52,7 @@ pub async fn take(
     query_one(db, sql, vec![id.into(), handle.into()]).await
 }
 
-/// Drops links that nobody took.
+/// Drops links that nobody took, if they were made before a moment.
 pub async fn delete_old(db: &impl ConnectionTrait, before: i64) -> Result<u64, DbErr> {
     execute(db, "DELETE FROM login_link WHERE created_at < $1", vec![before.into()]).await
 }

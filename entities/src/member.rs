@@ -101,6 +101,22 @@ pub async fn count_in_role(
 }
 
 #[derive(FromQueryResult)]
+struct Subject {
+    subject: String,
+}
+
+/// Those who have a role on a handle.
+pub async fn subjects_in_role(
+    db: &impl ConnectionTrait,
+    handle: Uuid,
+    role: &str,
+) -> Result<Vec<String>, DbErr> {
+    let sql = "SELECT subject FROM member WHERE handle_id = $1 AND role = $2 ORDER BY subject";
+    let found: Vec<Subject> = query(db, sql, vec![handle.into(), role.into()]).await?;
+    Ok(found.into_iter().map(|row| row.subject).collect())
+}
+
+#[derive(FromQueryResult)]
 struct Name {
     name: String,
 }

@@ -29,6 +29,7 @@ mod m20261126_000016_create_refund_and_dispute;
 mod m20261126_000020_explain_earnings;
 mod m20261126_000021_create_payout;
 mod m20261126_000030_create_reconciliation;
+mod m20261126_000040_match_links_to_wishes;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000020_explain_earnings::Migration),
             Box::new(m20261126_000021_create_payout::Migration),
             Box::new(m20261126_000030_create_reconciliation::Migration),
+            Box::new(m20261126_000040_match_links_to_wishes::Migration),
         ]
     }
 }

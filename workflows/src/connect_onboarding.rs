@@ -4,35 +4,44 @@
 //! - one connected account for each handle, however often onboarding is asked for;
 //! - the state follows only from the account *as it was retrieved*, never from an event's body, so that late,
 //!   early and repeated events cannot move it: not even the one that says that the access was taken back;
-//! - one retrieval at a time: what happens meanwhile leads to one more, so an old answer never overwrites a
-//!   newer one; an answer that nobody waits for any more is not believed, and leads to a fresh one;
+//! - only the answer to the newest retrieval counts, so that an old one never overwrites a newer one. There is
+//!   one at a time, and what happens meanwhile leads to one more; but a creator who comes back waits for none;
+//! - a link answers the newest wish for one, and no earlier wish;
+//! - a link that was used leads on to the form, and begins nothing anew;
 //! - a creator who took the access back may start again: with the same account if it lets us in, else with
 //!   another one, and the earlier one is kept for what was sold through it;
 //! - what is still on its way about an earlier account means nothing to the new one;
 //! - an account that can no longer be paid has its open purchases closed, page by page;
-//! - a lost webhook costs only time: a timer looks, often while something is open, daily when all is well;
-//!   and a look, or a link, that never comes to an answer is given up after a day.
+//! - a lost webhook costs only time: a timer looks, often while something is open, daily when all is well or
+//!   the account is gone; nothing but a look puts the next one off; and a look, or a link, that never comes to
+//!   an answer is given up after a day or two.
 //!
-//! This file says which event leads where; `steps` says with which effects and records, `verdict` what a
-//! retrieved account means, `purchases` what becomes of what is open, `payouts` how payouts are handed on.
+//! This file says which event leads where; `steps` says with which effects and records, `links` the same of
+//! links, `verdict` what a retrieved account means, `purchases` what becomes of what is open, `payouts` how
+//! payouts are handed on, `words` what people are told, `upgrade` how older states are read.
 //!
 //! Diagram: `workflows/diagrams/connect_onboarding.mmd`, explored from this file.
 
+mod answers;
+mod links;
 mod payouts;
 mod purchases;
 mod steps;
+mod upgrade;
 mod verdict;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    effect::{Answer, Effect, Failure, OnboardingUrls},
-    id::{CheckoutId, HandleId, LoginLinkId},
+    effect::{Answer, Effect, Failure, LinkRequest, OnboardingUrls},
+    id::{CheckoutId, HandleId, LoginLinkId, OnboardingLinkId},
     stripe::{Account, Payout},
     timestamp::Timestamp,
     workflow::{Refused, Standing, Step, Unreadable, Workflow},
 };
+use links::*;
 use payouts::payout_reported;
 use purchases::checkouts_closed;
 use steps::*;
@@ -45,7 +54,7 @@ use steps::*;
 #[allow(missing_docs, reason = "the variant's comment speaks of its fields")]
 pub enum State {
     /// Stripe is asked for an account.
-    CreatingAccount { handle: HandleId, urls: OnboardingUrls },
+    CreatingAccount { handle: HandleId, request: LinkRequest, urls: OnboardingUrls },
     /// Stripe is asked for a single-use link to the form.
     CreatingLink { known: Known },
     /// The creator has the form to fill in.
@@ -58,8 +67,8 @@ pub enum State {
     Restricted { known: Known },
     /// Refused by Stripe for good.
     Rejected { known: Known },
-    /// The creator took the access back. The account is looked at again only when Stripe speaks of it, or when
-    /// the creator wants to begin again.
+    /// The creator took the access back, or so it seems: it is looked at daily, for a wrong key of ours looks the
+    /// same.
     Disconnected { known: Known },
     /// The creator wants to begin again: the account is read, for it may let us in again.
     Reconnecting { known: Known, wish: Box<Onboard> },
@@ -76,8 +85,14 @@ pub struct Known {
     pub account: String,
     /// Whether the account is being read right now.
     pub reading: Reading,
-    /// How often the timer has looked since the account last changed.
+    /// When the newest reading was begun. Its answer is known by that.
+    pub begun_at: Timestamp,
+    /// When the timer looks. Only a look sets it.
+    pub look_at: Timestamp,
+    /// How often the timer has looked since the account last changed, or a link was asked for.
     pub looks: u8,
+    /// The newest wish for a link.
+    pub request: OnboardingLinkId,
     /// Whether there may be open purchases that pay it.
     pub purchases: Purchases,
 }
@@ -116,15 +131,36 @@ pub enum Event {
     /// Stripe will not make an account.
     AccountFailed(Failure),
     /// The link was minted.
-    LinkCreated { account: String, url: String, expires_at: Timestamp },
+    LinkCreated {
+        account: String,
+        #[serde(default)]
+        request: OnboardingLinkId,
+        url: String,
+        expires_at: Timestamp,
+    },
     /// Stripe will not mint a link.
-    LinkFailed { account: String, failure: Failure },
+    LinkFailed {
+        account: String,
+        #[serde(default)]
+        request: OnboardingLinkId,
+        failure: Failure,
+    },
     /// Something about the account changed: a webhook, or the creator came back from the form.
     AccountChanged,
     /// The account as it is.
-    AccountRetrieved(Account),
+    AccountRetrieved {
+        #[serde(default)]
+        begun_at: Timestamp,
+        #[serde(flatten)]
+        account: Account,
+    },
     /// The account cannot be read.
-    AccountUnreadable { account: String, failure: Failure },
+    AccountUnreadable {
+        account: String,
+        #[serde(default)]
+        begun_at: Timestamp,
+        failure: Failure,
+    },
     /// Stripe says that the creator took the access back.
     Deauthorized { account: String },
     /// The creator wants to see Stripe's dashboard.
@@ -150,8 +186,18 @@ pub struct Onboard {
     pub handle: HandleId,
     /// ISO 3166 two-letter country of the account, when it is made.
     pub country: Option<String>,
+    /// Which link is wanted, and by whom.
+    #[serde(default)]
+    pub request: LinkRequest,
     /// Where Stripe sends the creator.
     pub urls: OnboardingUrls,
+}
+
+impl Onboard {
+    /// Whether it was asked for with a used link: that leads on to the form, and begins nothing anew.
+    fn is_by_used_link(&self) -> bool {
+        self.request.proven_at.is_some()
+    }
 }
 
 /// The onboarding of a handle.
@@ -183,7 +229,7 @@ macro_rules! watched {
 
 impl Workflow for ConnectOnboarding {
     const NAME: &'static str = "connect_onboarding";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;
@@ -191,7 +237,7 @@ impl Workflow for ConnectOnboarding {
 
     fn start(event: &Event, _at: Timestamp) -> Result<Step<State>, Refused> {
         match event {
-            Event::Onboard(wish) => Ok(create_account(wish)),
+            Event::Onboard(wish) if !wish.is_by_used_link() => Ok(create_account(wish)),
             _ => Err(Refused::because("an onboarding begins with the creator's wish")),
         }
     }
@@ -199,8 +245,20 @@ impl Workflow for ConnectOnboarding {
     fn step(state: &State, event: &Event, at: Timestamp) -> Result<Step<State>, Refused> {
         use {Event as E, State as S};
         match (state.clone(), event) {
-            (S::CreatingAccount { handle, urls }, E::AccountCreated { account }) => {
-                Ok(account_created(handle, account, &urls, at))
+            (
+                S::CreatingAccount { .. }
+                | S::Disconnected { .. }
+                | S::Reconnecting { .. }
+                | S::Failed { .. },
+                E::Onboard(wish),
+            ) if wish.is_by_used_link() => {
+                Err(Refused::because("a used link begins nothing anew: the creator must sign in"))
+            }
+            (S::CreatingAccount { handle, request, urls }, E::AccountCreated { account }) => {
+                Ok(account_created(handle, account, &request, &urls, at))
+            }
+            (S::CreatingAccount { handle, .. }, E::Onboard(wish)) => {
+                Ok(wait_for_account(handle, wish))
             }
             (S::CreatingAccount { handle, .. }, E::AccountFailed(failure)) => {
                 Ok(failed(handle, failure))
@@ -212,47 +270,49 @@ impl Workflow for ConnectOnboarding {
                 watched!(known),
                 E::LinkCreated { account, .. }
                 | E::LinkFailed { account, .. }
-                | E::AccountRetrieved(Account { id: account, .. })
+                | E::AccountRetrieved { account: Account { id: account, .. }, .. }
                 | E::AccountUnreadable { account, .. }
                 | E::Deauthorized { account },
             ) if *account != known.account => {
                 Err(Refused::because("this is about an earlier account"))
             }
+            (watched!(known), E::LinkCreated { request, .. } | E::LinkFailed { request, .. })
+                if *request != known.request =>
+            {
+                Err(Refused::because("this answers an earlier wish for a link"))
+            }
 
             // A second wish while a link is made: one more link, the newest wins.
-            (live!(known), E::Onboard(wish)) => Ok(create_link(known, &wish.urls, at)),
-            (S::Disconnected { known }, E::Onboard(wish)) => Ok(reconnect(known, wish, at)),
-            (S::Reconnecting { known, .. }, E::Onboard(wish)) => Ok(reconnect(known, wish, at)),
+            (live!(known), E::Onboard(wish)) => Ok(create_link(known, &wish.request, &wish.urls)),
+            (S::Disconnected { known } | S::Reconnecting { known, .. }, E::Onboard(wish)) => {
+                Ok(reconnect(known, wish, at))
+            }
             (S::CreatingLink { known }, E::LinkCreated { url, expires_at, .. }) => {
                 Ok(link_created(known, url, *expires_at, at))
             }
             (S::CreatingLink { known }, E::LinkFailed { failure, .. }) => {
                 Ok(link_failed(known, failure, at))
             }
-            // The link of an earlier wish, after the state went on.
+            // The link was given up, and came after all.
             (placed!(known), E::LinkCreated { url, expires_at, .. }) => {
-                Ok(late_link(state, &known, url, *expires_at, at))
+                Ok(late_link(state, &known, url, *expires_at))
             }
 
             // That the access was taken back shows when the account is read.
             (watched!(known), E::AccountChanged | E::Deauthorized { .. }) => {
                 look(state, Known { looks: 0, ..known }, at)
             }
-            // Nobody looks by himself at an account that is gone.
-            (S::Disconnected { known: Known { reading: Reading::Idle, .. } }, E::TimerFired) => {
-                Err(Refused::unplaced(state, event))
-            }
             (watched!(known), E::TimerFired) => {
                 let looks = known.looks.saturating_add(1);
                 Ok(look_at_last(state, Known { looks, ..known }, at))
             }
-            // Nobody waits for this any more: it may be old.
-            (watched!(known), E::AccountRetrieved(_) | E::AccountUnreadable { .. })
-                if known.reading == Reading::Idle =>
-            {
-                look(state, known, at)
+            (
+                watched!(known),
+                E::AccountRetrieved { begun_at, .. } | E::AccountUnreadable { begun_at, .. },
+            ) if known.reading == Reading::Idle || *begun_at != known.begun_at => {
+                Err(Refused::because("this is the answer to an earlier reading"))
             }
-            (watched!(known), E::AccountRetrieved(account)) => {
+            (watched!(known), E::AccountRetrieved { account, .. }) => {
                 Ok(retrieved(state, known, account, at))
             }
             (watched!(known), E::AccountUnreadable { failure, .. }) => {
@@ -260,19 +320,17 @@ impl Workflow for ConnectOnboarding {
             }
 
             (live!(known), E::OpenDashboard { request }) => {
-                Ok(create_login_link(state, known, *request, at))
+                Ok(create_login_link(state, known, *request))
             }
             (_, E::LoginLinkCreated { request, url }) => {
-                Ok(login_link(state, *request, Ok(url.clone()), at))
+                Ok(login_link(state, *request, Ok(url.clone())))
             }
             (_, E::LoginLinkFailed { request, failure }) => {
-                Ok(login_link(state, *request, Err(failure.message.clone()), at))
+                Ok(login_link(state, *request, Err(words::of(failure))))
             }
-            (_, E::CheckoutsClosed { account, after }) => {
-                checkouts_closed(state, account, *after, at)
-            }
+            (_, E::CheckoutsClosed { account, after }) => checkouts_closed(state, account, *after),
             (_, E::PayoutReported { account, payout }) => {
-                Ok(payout_reported(state, account, payout, at))
+                Ok(payout_reported(state, account, payout))
             }
 
             (
@@ -292,39 +350,7 @@ impl Workflow for ConnectOnboarding {
     }
 
     fn on_answer(effect: &Effect, answer: &Answer) -> Option<Event> {
-        Some(match (effect, answer) {
-            (_, Answer::AccountCreated { account }) => {
-                Event::AccountCreated { account: account.clone() }
-            }
-            (
-                Effect::CreateAccountLink { account, .. },
-                Answer::AccountLinkCreated { url, expires_at },
-            ) => Event::LinkCreated {
-                account: account.clone(),
-                url: url.clone(),
-                expires_at: *expires_at,
-            },
-            (_, Answer::AccountRetrieved(account)) => Event::AccountRetrieved(account.clone()),
-            (Effect::CreateLoginLink { request, .. }, Answer::LoginLinkCreated { url }) => {
-                Event::LoginLinkCreated { request: *request, url: url.clone() }
-            }
-            (Effect::CloseCheckouts { account, .. }, Answer::CheckoutsClosed { after }) => {
-                Event::CheckoutsClosed { account: account.clone(), after: *after }
-            }
-            (Effect::CreateAccount { .. }, Answer::Failed(failure)) => {
-                Event::AccountFailed(failure.clone())
-            }
-            (Effect::CreateAccountLink { account, .. }, Answer::Failed(failure)) => {
-                Event::LinkFailed { account: account.clone(), failure: failure.clone() }
-            }
-            (Effect::RetrieveAccount { account }, Answer::Failed(failure)) => {
-                Event::AccountUnreadable { account: account.clone(), failure: failure.clone() }
-            }
-            (Effect::CreateLoginLink { request, .. }, Answer::Failed(failure)) => {
-                Event::LoginLinkFailed { request: *request, failure: failure.clone() }
-            }
-            _ => return None,
-        })
+        answers::event_of(effect, answer)
     }
 
     fn standing(state: &State) -> Standing {
@@ -352,8 +378,9 @@ impl Workflow for ConnectOnboarding {
     fn masked(event: &Event) -> Option<Event> {
         let masked = || "(masked)".to_owned();
         match event {
-            Event::LinkCreated { account, expires_at, .. } => Some(Event::LinkCreated {
+            Event::LinkCreated { account, request, expires_at, .. } => Some(Event::LinkCreated {
                 account: account.clone(),
+                request: *request,
                 url: masked(),
                 expires_at: *expires_at,
             }),
@@ -364,19 +391,7 @@ impl Workflow for ConnectOnboarding {
         }
     }
 
-    /// Version 1 did not know whether there were purchases: there may be.
-    fn upgrade(version: u32, mut stored: Value) -> Result<State, Unreadable> {
-        if version < 2
-            && let Some(variant) = stored.as_object_mut()
-            && let Some(known) = variant.values_mut().find_map(|fields| fields.get_mut("known"))
-            && let Some(known) = known.as_object_mut()
-        {
-            known.entry("purchases").or_insert_with(|| "possible".into());
-        }
-        serde_json::from_value(stored).map_err(|error| Unreadable {
-            workflow: Self::NAME,
-            version,
-            reason: error.to_string(),
-        })
+    fn upgrade(version: u32, stored: Value) -> Result<State, Unreadable> {
+        upgrade::read(version, stored)
     }
 }

@@ -5,7 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, RefundId},
+    id::{
+        CheckoutId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId, PlanLinkId,
+        RefundId,
+    },
     money::Money,
     stripe,
     timestamp::Timestamp,
@@ -27,6 +30,9 @@ pub enum Effect {
     CreateAccountLink {
         /// `acct_…`
         account: String,
+        /// Which wish it answers, and whose.
+        #[serde(default)]
+        request: LinkRequest,
         /// Where Stripe sends the creator afterwards, and when the link is used up.
         urls: OnboardingUrls,
     },
@@ -34,6 +40,9 @@ pub enum Effect {
     RetrieveAccount {
         /// `acct_…`
         account: String,
+        /// When the reading was begun: only the answer to the newest counts.
+        #[serde(default)]
+        begun_at: Timestamp,
     },
     /// Mint a single-use link to the Express dashboard.
     /// <https://docs.stripe.com/api/accounts/login_link/create>
@@ -169,11 +178,23 @@ pub enum Effect {
 /// Where Stripe sends the creator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OnboardingUrls {
-    /// After the form.
+    /// After the form. `{token}` in either address becomes a proof, made when the link is minted and stored
+    /// nowhere, that whoever comes back was the one who had the link.
     pub return_url: String,
-    /// When the link was used or has expired. `{token}` in it becomes a proof, made when the link is minted
-    /// and stored nowhere, that whoever comes back was the one who had the link.
+    /// When the link was used or has expired.
     pub refresh_url: String,
+}
+
+/// Which link to the form is wanted, and by whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LinkRequest {
+    /// The wish.
+    pub id: OnboardingLinkId,
+    /// Whose wish: the `sub` of their token. Nobody's, if it was stored before this was asked.
+    pub subject: String,
+    /// Asked for with the proof of a used link: when the first of these links was asked for by somebody who
+    /// was signed in. Every later proof counts from then, so that used links do not lead on for ever.
+    pub proven_at: Option<Timestamp>,
 }
 
 /// All that Stripe needs to know of a purchase.

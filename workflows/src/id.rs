@@ -78,6 +78,8 @@ id!(/// One magic link.
     MagicLinkId, "link_");
 id!(/// A wish for a link to Stripe's dashboard.
     LoginLinkId, "login_");
+id!(/// A wish for a link to Stripe's onboarding form.
+    OnboardingLinkId, "onb_");
 id!(/// Money given back to a buyer.
     RefundId, "rfnd_");
 id!(/// A payment that its buyer's bank took back, or tries to.
@@ -94,6 +96,13 @@ id!(/// One personal access token.
     AccessTokenId, "tok_");
 id!(/// One entry of the audit log.
     AuditEntryId, "aud_");
+
+/// The id of wishes that were stored before they had ids.
+impl Default for OnboardingLinkId {
+    fn default() -> Self {
+        Self(Uuid::nil())
+    }
+}
 
 impl RefundId {
     /// The id of a refund of a purchase that nobody asked for by an id of its own: one that was made at Stripe

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::Marker,
     id::{
-        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, PageId, PayoutId, PlanLinkId,
-        RefundId, SessionId, VisitorId,
+        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId,
+        PayoutId, PlanLinkId, RefundId, SessionId, VisitorId,
     },
     ledger::{Sale, Transaction},
     message::Message,
@@ -310,7 +310,9 @@ pub struct ConnectAccountUpdate {
     pub account_id: Option<String>,
     /// What becomes of the single-use link.
     pub link: LinkChange,
-    /// Why the account or the link could not be made. Every later update clears it.
+    /// The newest wish for a link. `None` leaves it.
+    pub request: Option<OnboardingLinkId>,
+    /// Why the account or the link could not be made. It stays until the link is dropped or a fresh one set.
     pub failure: Option<String>,
 }
 

@@ -6,7 +6,7 @@
 
 mod payout;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use crate::{
     checkout, connect_onboarding,
@@ -55,48 +55,57 @@ pub struct Data {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Object {
     /// `cs_…`, `re_…`, `acct_…`; some objects have none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     metadata: Option<Metadata>,
     #[serde(default)]
-    payment_status: Option<String>,
-    #[serde(default)]
+    payment_status: Option<serde_json::Value>,
+    #[serde(default, deserialize_with = "lenient")]
     payment_intent: Option<Reference>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     customer: Option<Reference>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     mode: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     amount_total: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     amount: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     currency: Option<String>,
     #[serde(default)]
     status: Option<serde_json::Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     transfer_reversal: Option<Reference>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     failure_reason: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pending_reason: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     arrival_date: Option<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     failure_message: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     failure_code: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Metadata {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     sluice_checkout: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     sluice_refund: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     sluice_handle: Option<String>,
+}
+
+/// A field of another type than ours is another field of that name, on an object that nobody listens to; where
+/// somebody does, it is missing.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    field: D,
+) -> Result<Option<T>, D::Error> {
+    let value = serde_json::Value::deserialize(field)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 /// An id, or the object itself where it was expanded.
@@ -174,7 +183,7 @@ fn platform(envelope: &Envelope) -> Meaning {
     let outcome = match envelope.kind.as_str() {
         kind if is_about_a_plan(kind, object) => return plan(object),
         kind if payout::is_about_one(kind) => return payout::of_platform(object),
-        "checkout.session.completed" if object.payment_status.as_deref() == Some("unpaid") => {
+        "checkout.session.completed" if object.payment_status == Some("unpaid".into()) => {
             Outcome::Unpaid
         }
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
@@ -196,14 +205,6 @@ fn platform(envelope: &Envelope) -> Meaning {
         }
         "radar.early_fraud_warning.created" => {
             return about_payment(object, |warning| checkout::Event::FraudWarning { warning });
-        }
-        // Accounts are ours to read, whichever endpoint reports them.
-        "account.updated" => {
-            return account(
-                object.id.as_deref(),
-                object,
-                connect_onboarding::Event::AccountChanged,
-            );
         }
         _ => return Meaning::Nothing,
     };
@@ -257,15 +258,6 @@ fn connect(envelope: &Envelope) -> Meaning {
     }
 }
 
-fn account(id: Option<&str>, object: &Object, event: connect_onboarding::Event) -> Meaning {
-    let handle = object.metadata.as_ref().and_then(|metadata| metadata.sluice_handle.as_deref());
-    match (handle.and_then(|handle| handle.parse::<HandleId>().ok()), id) {
-        (Some(handle), _) => Meaning::For(Message::ConnectOnboarding(handle, event)),
-        (None, Some(id)) => Meaning::About(id.to_owned(), Unrouted::ConnectOnboarding(event)),
-        (None, None) => Meaning::Malformed("data.object.id is missing".to_owned()),
-    }
-}
-
 /// To the checkout that the metadata names, or else to the run that knows an object.
 fn routed(object: &Object, known_by: String, event: checkout::Event) -> Meaning {
     let checkout =
@@ -278,6 +270,10 @@ fn routed(object: &Object, known_by: String, event: checkout::Event) -> Meaning 
 
 /// A session that needed no payment has no intent; Sluice never makes one.
 fn payment(object: &Object) -> Result<Payment, String> {
+    // What cannot be read is not taken for paid.
+    if object.payment_status.as_ref().is_some_and(|status| !status.is_string()) {
+        return Err("data.object.payment_status is no text".to_owned());
+    }
     let intent = object
         .payment_intent
         .as_ref()

@@ -64,6 +64,27 @@ impl Turn {
         allow(decision, "too many requests: RateLimit-Reset says when all of them are free again")
     }
 
+    /// Counts a request of somebody unknown: sign-ins by the client's neighbourhood, too.
+    async fn count_stranger(
+        &self,
+        app: &App,
+        client: &str,
+        neighbourhood: Option<String>,
+    ) -> Result<(), Problem> {
+        self.count(app, client).await?;
+        match (self.measure, neighbourhood) {
+            (Measure::SignIns, Some(neighbourhood)) => {
+                let measure = Measure::NeighbourhoodSignIns;
+                let decision = app.throttles.decide(measure, self.bucket, &neighbourhood).await;
+                allow(
+                    decision,
+                    "too many requests of this network: wait as long as Retry-After says",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn standing(&self) -> Option<Standing> {
         *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +124,10 @@ impl<E: Endpoint> Endpoint for ThrottledEndpoint<E> {
         let client = client_of(&self.app, &request);
         let admitted = match operation.guarded {
             true => Ok(()),
-            false => turn.count(&self.app, &client).await,
+            false => {
+                let neighbourhood = self.app.throttles.trusted_proxies.neighbourhood_of(&request);
+                turn.count_stranger(&self.app, &client, neighbourhood).await
+            }
         };
         request.set_data(turn.clone());
         let mut answer = match admitted {

@@ -1,22 +1,20 @@
-//! Connected accounts: what is missing in plain words, links on demand, and coming back from Stripe.
+//! Connected accounts: what is missing in plain words, and links to the dashboard.
 
 use serde_json::{Value, json};
 use workflows::{
     Timestamp,
-    id::HandleId,
-    refresh_token,
     stripe::{Account, RequirementError, Requirements},
 };
 
 use crate::{
     on_both,
     stripe::event,
-    world::{CONNECT_SECRET, World, keys, token},
+    world::{CONNECT_SECRET, World, token},
 };
 
 pub const STATUS: &str = "/v2/handles/alice/connect/status";
 pub const ONBOARD: &str = "/v2/handles/alice/connect/onboarding";
-const DASHBOARD: &str = "/v2/handles/alice/connect/dashboard-link";
+pub const DASHBOARD: &str = "/v2/handles/alice/connect/dashboard-link";
 /// 3 May 2030, noon.
 const THIRD_OF_MAY: i64 = 1_904_040_000;
 
@@ -176,7 +174,11 @@ async fn a_link_to_the_dashboard_is_made_when_asked_for_and_kept_nowhere(world: 
         );
         assert_eq!(world.number(&sql).await, 0, "{table} keeps no secret");
     }
-    assert_eq!(world.number("SELECT count(*) AS number FROM login_link").await, 0);
+    let left = "SELECT count(*) AS number FROM login_link";
+    assert_eq!(world.number(left).await, 0);
+    let noted = "SELECT count(*) AS number FROM audit_log \
+                 WHERE action = 'connect.dashboard' AND actor = 'alice'";
+    assert_eq!(world.number(noted).await, 2, "who looked at the money is known");
     let run = format!("/v2/runs/{}/history", first["runId"].as_str().unwrap());
     let history = world.get(run).bearer(alice()).send().await.expect(200).to_string();
     assert!(history.contains("LoginLinkCreated"), "{history}");
@@ -185,57 +187,50 @@ async fn a_link_to_the_dashboard_is_made_when_asked_for_and_kept_nowhere(world: 
     let refused = world.post(DASHBOARD).bearer(alice()).send().await;
     let problem = refused.problem(502, "stripe_refused");
     assert!(problem["detail"].as_str().unwrap().contains("api_error"), "{problem}");
+
+    // One that nobody comes for is gone soon.
+    let insert = "INSERT INTO login_link (id, handle_id, url, created_at) \
+                  SELECT id, id, 'https://late.test', 1 FROM handle";
+    let db = world.engine.database().write();
+    entities::statement::execute(db, insert, vec![]).await.unwrap();
+    assert_eq!(world.number(left).await, 1);
+    world.engine.sweep(&engine::wake::NoWakeups).await.unwrap();
+    assert_eq!(world.number(left).await, 0);
 }
 
-async fn who_comes_back_from_the_form_goes_on_to_where_they_are_wanted(world: World) {
-    world.handle("alice").await;
-    let wish = json!({"returnUrl": "https://alice.example/settings?tab=pay&x=1"});
-    world.post(ONBOARD).bearer(token("alice")).json(wish).send().await.expect(200);
-    world.settle().await;
-    *world.stripe.connected.lock().unwrap() = true;
-    // Stripe sends the creator to us first: the account is read without waiting for a webhook.
-    let urls = world.stripe.urls.lock().unwrap().pop().unwrap();
-    let path = urls.return_url.strip_prefix("http://localhost:8080").unwrap().to_owned();
-    let back = world.get(path).send().await;
-    assert_eq!(back.status, 303);
-    assert_eq!(back.header("location"), Some("https://alice.example/settings?tab=pay&x=1"));
-    world.settle().await;
-    assert_eq!(world.connect_status().await["status"], "CONNECTED");
-}
-
-async fn who_comes_back_with_a_used_link_gets_a_fresh_one(world: World) {
-    world.handle("alice").await;
-    let wish = json!({"returnUrl": "/thanks"});
-    let first = world.post(ONBOARD).bearer(token("alice")).json(wish).send().await.expect(200);
-    world.settle().await;
-    let urls = world.stripe.urls.lock().unwrap().pop().unwrap();
-    let path = urls.refresh_url.strip_prefix("http://localhost:8080").unwrap().to_owned();
-    assert!(path.contains(refresh_token::PLACEHOLDER), "{path}");
-
-    // What the worker puts into the address when it has the link made.
-    let handle = world.get("/v2/handles/alice").bearer(token("alice")).send().await.expect(200);
-    let handle: HandleId = handle["id"].as_str().unwrap().parse().unwrap();
-    let now = Timestamp::from_millis(world.engine.clock().local_millis());
-    let proof = refresh_token::mint(&keys(), handle, now);
-    let with = |proof: &str| path.replace(refresh_token::PLACEHOLDER, proof);
-    let fresh = world.get(with(&proof)).send().await;
-    assert_eq!(fresh.status, 303, "{}", fresh.text);
-    let link = fresh.header("location").unwrap();
-    assert!(link.starts_with("https://connect.stripe.test/setup/"), "{link}");
-    assert_ne!(first["url"], link);
-    let again = world.stripe.urls.lock().unwrap().pop().unwrap();
-    assert_eq!(again, urls, "it leads back to the same places");
-
-    // Whoever cannot prove that they had the link gets none.
-    let links = world.stripe.made("link");
-    let old = refresh_token::mint(&keys(), handle, now.plus(-refresh_token::LIFETIME));
-    for forged in ["", "1.2", &proof.replacen('1', "2", 1), &old] {
-        let seen = world.get(with(forged)).send().await;
-        assert_eq!(seen.status, 200, "{forged}");
-        assert!(seen.text.contains("This link is used up"), "{}", seen.text);
+async fn nothing_is_sold_where_the_platform_has_paused_the_account(world: World) {
+    world.seller("alice").await;
+    let requirements = Requirements {
+        disabled_reason: Some("platform_paused".to_owned()),
+        ..Requirements::default()
+    };
+    let paused = Account { payouts_enabled: false, requirements, ..enabled() };
+    *world.stripe.said.lock().unwrap() = Some(paused);
+    world.connect_event("evt_1", "account.updated").await;
+    let status = world.connect_status().await;
+    assert_eq!(status["status"], "RESTRICTED");
+    let blockers: Vec<_> = status["blockers"].as_array().unwrap().iter().collect();
+    let codes: Vec<_> = blockers.iter().map(|blocker| &blocker["code"]).collect();
+    assert_eq!(codes, ["account_disabled", "payouts_paused"]);
+    assert_eq!(blockers[0]["message"], "The platform has paused the account.");
+    for blocker in blockers {
+        assert_eq!(blocker["effect"], "NO_SALES", "{blocker}");
     }
-    world.settle().await;
-    assert_eq!(world.stripe.made("link"), links);
+}
+
+async fn a_company_is_asked_for_a_document_of_its_own(world: World) {
+    world.seller("alice").await;
+    let currently_due = ["company.verification.document", "individual.verification.document"];
+    let requirements = Requirements {
+        currently_due: currently_due.map(str::to_owned).to_vec(),
+        ..Requirements::default()
+    };
+    *world.stripe.said.lock().unwrap() = Some(Account { requirements, ..enabled() });
+    world.connect_event("evt_1", "account.updated").await;
+    let status = world.connect_status().await;
+    let codes: Vec<_> =
+        status["blockers"].as_array().unwrap().iter().map(|blocker| &blocker["code"]).collect();
+    assert_eq!(codes, ["business_document", "identity_document"]);
 }
 
 }

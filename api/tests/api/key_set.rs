@@ -202,7 +202,7 @@ async fn known_keys_stay_good_while_the_provider_is_away() {
     provider.now_says(Ok(set(&["ec"])));
     world.engine.clock().advance(2_000);
     assert_eq!(status(&world, &alice).await, 200);
-    for answer in [Err("no route to host"), Ok(json!({"keys": []})), Ok(json!("<html>"))] {
+    for answer in [Err("no route to host"), Ok(json!("<html>"))] {
         provider.now_says(answer);
         world.engine.clock().advance(86_400_000);
         for _ in 0..3 {
@@ -211,6 +211,40 @@ async fn known_keys_stay_good_while_the_provider_is_away() {
         let strange = signed(Algorithm::EdDSA, Some("ed"), &claims());
         assert_eq!(status(&world, &strange).await, 401);
     }
+}
+
+/// All keys are withdrawn at once: by an empty set, or one without any that can be used.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_set_ends_its_keys() {
+    let symmetric = json!({"keys": [{"kty": "oct", "kid": "ec", "k": "AAAA"}]});
+    for empty in [json!({"keys": []}), symmetric] {
+        let provider = Provider::with(Ok(set(&["ec"])));
+        let world = world_of(&provider).await;
+        let alice = signed(Algorithm::ES256, Some("ec"), &claims());
+        assert_eq!(status(&world, &alice).await, 200);
+        provider.now_says(Ok(empty));
+        world.engine.clock().advance(600_000);
+        assert_eq!(status(&world, &alice).await, 200, "it is read again beside the request");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while status(&world, &alice).await == 200 {
+            assert!(std::time::Instant::now() < deadline, "the withdrawn key stays");
+        }
+        provider.now_says(Ok(set(&["ec"])));
+        world.engine.clock().advance(30_000);
+        assert_eq!(status(&world, &alice).await, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_key_is_looked_for_for_tokens_that_name_none() {
+    let provider = Provider::with(Ok(set(&["rsa"])));
+    let world = world_of(&provider).await;
+    assert_eq!(status(&world, &signed(Algorithm::RS256, None, &claims())).await, 200);
+    provider.now_says(Ok(set(&["rsa", "ed"])));
+    let new = signed(Algorithm::EdDSA, None, &claims());
+    assert_eq!((status(&world, &new).await, provider.asked()), (401, 1));
+    world.engine.clock().advance(30_000);
+    assert_eq!((status(&world, &new).await, provider.asked()), (200, 2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

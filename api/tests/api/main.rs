@@ -10,6 +10,7 @@ mod bad_input;
 mod checkout_rules;
 mod client;
 mod connect;
+mod connect_links;
 mod connect_lost;
 mod document;
 mod earnings;

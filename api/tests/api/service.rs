@@ -165,8 +165,7 @@ async fn a_run_can_be_followed() {
     let mut stream = response.into_body().into_bytes_stream();
     let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(first.contains("id: 2") && first.contains("event: history"), "{first}");
-    let path = "/v2/handles/alice/connect/return";
-    world.get(path).send().await.expect(200);
+    world.connect_event("evt_1", "account.updated").await;
     let mut seen = first;
     while !seen.contains("AccountChanged") {
         let more = stream.next().await.unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use api::SignInLimits;
+use api::{SignInLimits, ThrottleConfig};
 use serde_json::json;
 
 use crate::{
@@ -245,7 +245,7 @@ async fn mails_are_throttled_by_address_and_by_client() {
     let limits = SignInLimits { per_address: n(2), per_client: n(4) };
     let world = World::with(Setup { limits, ..Setup::default() }).await;
     for (email, status) in
-        [("a@b.co", 202), ("A@b.co", 202), ("a@b.co", 429), ("c@b.co", 202), ("d@b.co", 429)]
+        [("a@b.co", 202), ("A+x@b.co", 202), ("a+y@b.co", 429), ("c@b.co", 202), ("d@b.co", 429)]
     {
         let seen = world.ask_to_sign_in(email).await;
         assert_eq!(seen.status, status, "{email}: {}", seen.text);
@@ -253,6 +253,69 @@ async fn mails_are_throttled_by_address_and_by_client() {
             seen.problem(429, "rate_limited");
             assert!(seen.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repetition_costs_no_mail() {
+    let n = |n| NonZeroU32::new(n).unwrap();
+    let limits = SignInLimits { per_address: n(2), per_client: n(100) };
+    let world = World::with(Setup { limits, ..Setup::default() }).await;
+    let ask = |key: &'static str| {
+        let body = json!({"email": "bob@example.com"});
+        world.post("/v2/visitor/auth/magic-link").key(key).json(body).send()
+    };
+    for key in ["k1", "k1", "k1", "k2", "k1", "k2"] {
+        ask(key).await.expect(202);
+    }
+    ask("k3").await.problem(429, "rate_limited");
+    ask("k1").await.expect(202);
+    world.settle().await;
+    assert_eq!(world.stripe.mailed.lock().unwrap().len(), 2);
+    // What was refused left no key behind.
+    assert_eq!(world.number("SELECT count(*) AS number FROM idempotency").await, 2);
+}
+
+/// Whoever has a whole network, or many of IPv6, gets no more by going from one address to the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sign_ins_are_throttled_by_neighbourhood() {
+    let n = |n| NonZeroU32::new(n).unwrap();
+    let limits = SignInLimits { per_address: n(1_000), per_client: n(1) };
+    let throttles =
+        ThrottleConfig { trusted_proxies: "1".parse().unwrap(), ..Setup::default().throttles };
+    let world = World::with(Setup { limits, throttles, ..Setup::default() }).await;
+    for (address, elsewhere) in [
+        (
+            Box::new(|n: u32| format!("2001:db8:1:{n:x}::1")) as Box<dyn Fn(u32) -> String>,
+            "2001:db8:2::1",
+        ),
+        (Box::new(|n: u32| format!("203.0.113.{n}")), "203.0.114.1"),
+    ] {
+        let ask = |address: String| {
+            let body = json!({"email": "bob@example.com"});
+            let call = world.post("/v2/visitor/auth/magic-link").json(body);
+            call.header("x-forwarded-for", address).send()
+        };
+        let mut seen = Vec::new();
+        for n in 1..=40 {
+            seen.push(ask(address(n)).await.status);
+        }
+        assert_eq!(seen[..16], [202; 16], "neighbours do not keep each other out at once");
+        assert!(seen.contains(&429), "{seen:?}");
+        ask(elsewhere.to_owned()).await.expect(202);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_cookies_of_one_name_sign_nobody_in() {
+    let world = World::sqlite().await;
+    let (bob, eve) =
+        (world.visitor("bob@example.com").await, world.visitor("eve@example.com").await);
+    let session = |cookie: String| world.get("/v2/visitor/session").cookie(&cookie).send();
+    session(format!("a=b; {bob}; c=d")).await.expect(200);
+    for both in [format!("{eve}; {bob}"), format!("{bob}; {eve}"), format!("_10x_visitor=; {bob}")]
+    {
+        session(both).await.problem(401, "not_signed_in");
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use workflows::{
     Timestamp,
-    effect::{Answer, Effect, Failure, Mail, OnboardingUrls, PlanSessionRequest},
+    effect::{Answer, Effect, Failure, LinkRequest, Mail, OnboardingUrls, PlanSessionRequest},
     id::MagicLinkId,
     money::{Currency, part_of},
     stripe::{
@@ -23,6 +23,8 @@ use workflows::{
 pub struct Stripe {
     /// The next calls are refused with this code.
     pub refusing: Mutex<Option<&'static str>>,
+    /// Accounts cannot be read for now, and why.
+    pub unwell: Mutex<Option<&'static str>>,
     /// Accounts that were through the form.
     pub connected: Mutex<bool>,
     /// What the accounts still lack.
@@ -33,6 +35,8 @@ pub struct Stripe {
     pub said: Mutex<Option<Account>>,
     /// Where the links lead back to.
     pub urls: Mutex<Vec<OnboardingUrls>>,
+    /// Whose the links are.
+    pub requests: Mutex<Vec<LinkRequest>>,
     /// Links that were mailed.
     pub mailed: Mutex<Vec<MagicLinkId>>,
     /// What handles pay for.
@@ -158,18 +162,21 @@ impl Perform for Stripe {
                 let n = self.make("account")?;
                 Answer::AccountCreated { account: format!("acct_{n}{}", task.id.0.simple()) }
             }
-            Effect::CreateAccountLink { account, urls } => {
+            Effect::CreateAccountLink { account, request, urls } => {
                 self.expect_access(account)?;
+                self.requests.lock().unwrap().push(request.clone());
                 self.urls.lock().unwrap().push(urls.clone());
                 let n = self.make("link")?;
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-                let now = i64::try_from(now.unwrap().as_millis()).unwrap();
                 Answer::AccountLinkCreated {
                     url: format!("https://connect.stripe.test/setup/{n}"),
-                    expires_at: Timestamp::from_millis(now + 5 * Timestamp::MINUTE),
+                    expires_at: task.asked_at.plus(5 * Timestamp::MINUTE),
                 }
             }
-            Effect::RetrieveAccount { account } => {
+            Effect::RetrieveAccount { account, .. } => {
+                if let Some(message) = *self.unwell.lock().unwrap() {
+                    let message = message.to_owned();
+                    return Err(Trouble::Transient { retry_after: None, message });
+                }
                 self.expect_access(account)?;
                 Answer::AccountRetrieved(self.account(account))
             }

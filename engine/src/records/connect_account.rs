@@ -85,6 +85,7 @@ fn change(at: Timestamp, update: &ConnectAccountUpdate) -> Result<Change, Engine
             LinkChange::Drop => Link::Drop,
             LinkChange::Set(link) => Link::Set(link.url.clone(), link.expires_at.millis()),
         },
+        request_id: update.request.map(|request| request.0),
         failure: update.failure.clone(),
         at: at.millis(),
     })

@@ -15,7 +15,7 @@ use stripe_shared::{Account, AccountCapabilitiesStatus, AccountRequirementsError
 use workflows::{
     Timestamp,
     connect_onboarding::ConnectOnboarding,
-    effect::{Answer, OnboardingUrls},
+    effect::{Answer, LinkRequest, OnboardingUrls},
     id::HandleId,
     refresh_token, stripe as facts,
     stripe_event::{EFFECT, HANDLE},
@@ -80,14 +80,16 @@ impl StripePerformer {
         &self,
         task: &Task,
         account: &str,
+        request: &LinkRequest,
         urls: &OnboardingUrls,
     ) -> Result<Answer, Trouble> {
         let handle = HandleId(task.run.subject(ConnectOnboarding::NAME));
-        let token = refresh_token::mint(&self.keys, handle, task.asked_at);
-        let refresh_url = urls.refresh_url.replace(refresh_token::PLACEHOLDER, &token);
+        let asked_at = request.proven_at.unwrap_or(task.asked_at);
+        let token = refresh_token::mint(&self.keys, handle, &request.subject, asked_at);
+        let proven = |url: &str| url.replace(refresh_token::PLACEHOLDER, &token);
         let link = CreateAccountLink::new(account, CreateAccountLinkType::AccountOnboarding)
-            .return_url(urls.return_url.as_str())
-            .refresh_url(refresh_url)
+            .return_url(proven(&urls.return_url))
+            .refresh_url(proven(&urls.refresh_url))
             .send(self.ready().await)
             .await
             .map_err(|error| trouble(Keyed::No, error))?;

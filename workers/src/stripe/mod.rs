@@ -127,11 +127,11 @@ impl Perform for StripePerformer {
             Effect::CreateAccount { handle, country } => {
                 self.create_account(task, *handle, country.as_deref()).await
             }
-            Effect::CreateAccountLink { account, urls } => {
-                self.create_account_link(task, account, urls).await
+            Effect::CreateAccountLink { account, request, urls } => {
+                self.create_account_link(task, account, request, urls).await
             }
             Effect::CreateLoginLink { account, .. } => self.create_login_link(account).await,
-            Effect::RetrieveAccount { account } => self.retrieve_account(account).await,
+            Effect::RetrieveAccount { account, .. } => self.retrieve_account(account).await,
             Effect::CreateCheckoutSession(request) => self.create_session(task, request).await,
             Effect::RetrieveCheckoutSession { session } => self.retrieve_session(session).await,
             Effect::ExpireCheckoutSession { session } => self.expire_session(session).await,

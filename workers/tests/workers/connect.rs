@@ -13,8 +13,8 @@ use workers::Workers;
 use workflows::{
     Timestamp,
     connect_onboarding::{ConnectOnboarding, Event, Onboard},
-    effect::OnboardingUrls,
-    id::{CheckoutId, RunId},
+    effect::{LinkRequest, OnboardingUrls},
+    id::{CheckoutId, OnboardingLinkId, RunId},
     message::Message,
     workflow::Workflow,
 };
@@ -58,7 +58,12 @@ impl World {
             return_url: "https://sluice.test/done".to_owned(),
             refresh_url: "https://sluice.test/again?token={token}".to_owned(),
         };
-        let wish = Onboard { handle: self.handle, country: None, urls };
+        let request = LinkRequest {
+            id: OnboardingLinkId(Uuid::now_v7()),
+            subject: "maria".to_owned(),
+            proven_at: None,
+        };
+        let wish = Onboard { handle: self.handle, country: None, request, urls };
         self.tell(Event::Onboard(Box::new(wish))).await;
         self.onboarding_reaches("AwaitingCreator").await;
         until_so("the form was read", LONG, async || {

@@ -160,6 +160,11 @@ pub fn task(effect: Effect) -> Task {
     }
 }
 
+/// Reads an account.
+pub fn read(account: &str) -> Effect {
+    Effect::RetrieveAccount { account: account.to_owned(), begun_at: Timestamp::default() }
+}
+
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
 }

@@ -9,7 +9,7 @@ use workers::stripe::StripePerformer;
 use workflows::{
     Timestamp,
     connect_onboarding::ConnectOnboarding,
-    effect::{Answer, Effect, FeeReturn, OnboardingUrls, SessionRequest},
+    effect::{Answer, Effect, FeeReturn, LinkRequest, OnboardingUrls, SessionRequest},
     id::{CheckoutId, HandleId, LoginLinkId, RunId},
     money::{Currency, Money},
     refresh_token,
@@ -22,11 +22,11 @@ use workflows::{
     workflow::Workflow,
 };
 
-use crate::sim::{Sim, task, text};
+use crate::sim::{Sim, read, task, text};
 
 /// A session over so much, of which the platform keeps the fee.
 pub fn session_effect(account: &str, price: Money, fee: i64) -> Effect {
-    let now = task(Effect::RetrieveAccount { account: String::new() }).asked_at;
+    let now = task(read("")).asked_at;
     Effect::CreateCheckoutSession(Box::new(SessionRequest {
         checkout: CheckoutId(Uuid::now_v7()),
         account: account.to_owned(),
@@ -84,7 +84,7 @@ pub async fn paid_session(sim: &Sim, stripe: &StripePerformer, fee: i64) -> (Str
 }
 
 async fn account(stripe: &StripePerformer, id: &str) -> Account {
-    match once(stripe, Effect::RetrieveAccount { account: id.to_owned() }).await.unwrap() {
+    match once(stripe, read(id)).await.unwrap() {
         Answer::AccountRetrieved(account) => account,
         other => panic!("{other:?}"),
     }
@@ -107,16 +107,27 @@ async fn a_creator_is_onboarded() {
         return_url: "https://sluice.test/done".to_owned(),
         refresh_url: "https://sluice.test/again?token={token}&to=x".to_owned(),
     };
-    let link = Task {
+    let request = LinkRequest { subject: "maria".to_owned(), ..LinkRequest::default() };
+    let link_for = |request: LinkRequest| Task {
         run: RunId::of(ConnectOnboarding::NAME, handle.0),
-        ..task(Effect::CreateAccountLink { account: id.clone(), urls })
+        ..task(Effect::CreateAccountLink { account: id.clone(), request, urls: urls.clone() })
     };
+    let link = link_for(request.clone());
     let linked = stripe.perform(&link).await.unwrap();
     let Answer::AccountLinkCreated { url, expires_at } = linked else { panic!("{linked:?}") };
     assert!(url.starts_with(&sim.running.url()), "{url}");
     assert!(expires_at > create.asked_at);
     // Who opens it twice is sent to where another is to be had, with a proof of having had this one.
-    let proof = refresh_token::mint(&crate::world::keys(), handle, link.asked_at);
+    let proof = refresh_token::mint(&crate::world::keys(), handle, "maria", link.asked_at);
+    assert_eq!(sim.visit(&url).await, None, "the form");
+    let again = format!("https://sluice.test/again?token={proof}&to=x");
+    assert_eq!(sim.visit(&url).await, Some(again));
+    // The proof of a link that was had by a proof is no younger.
+    let before = create.asked_at.plus(-Timestamp::HOUR);
+    let fresh = link_for(LinkRequest { proven_at: Some(before), ..request });
+    let linked = stripe.perform(&fresh).await.unwrap();
+    let Answer::AccountLinkCreated { url, .. } = linked else { panic!("{linked:?}") };
+    let proof = refresh_token::mint(&crate::world::keys(), handle, "maria", before);
     assert_eq!(sim.visit(&url).await, None, "the form");
     let again = format!("https://sluice.test/again?token={proof}&to=x");
     assert_eq!(sim.visit(&url).await, Some(again));

@@ -12,7 +12,7 @@ use workflows::{
 };
 
 use crate::{
-    sim::{Sim, performer_at, task},
+    sim::{Sim, performer_at, read, task},
     stripe::{dollars, once, open_session, paid_session, session_effect},
 };
 
@@ -57,7 +57,7 @@ async fn s47_a_500_is_replayed_for_what_is_made_and_passes_for_what_is_read() {
         sim.faults(api(ApiFaults { error_500: 1.0, ..ApiFaults::default() }));
     }
     let reading = [
-        Effect::RetrieveAccount { account },
+        read(&account),
         Effect::RetrieveCheckoutSession { session: session.clone() },
         Effect::ExpireCheckoutSession { session },
     ];
@@ -73,7 +73,7 @@ async fn s47_a_429_waits() {
     let (stripe, account) = (sim.performer(), sim.account().await);
     sim.faults(api(ApiFaults { error_429: 1.0, ..ApiFaults::default() }));
     let create = task(session_effect(&account, dollars(1_000), 100));
-    for effect in [create.effect.clone(), Effect::RetrieveAccount { account }] {
+    for effect in [create.effect.clone(), read(&account)] {
         let result = once(&stripe, effect).await;
         let Err(Trouble::Transient { retry_after: Some(wish), .. }) = result else {
             panic!("{result:?}")
@@ -150,7 +150,7 @@ async fn a_refusal_is_permanent_and_keeps_stripes_code() {
     let refused = [
         (session_effect("acct_nobody", dollars(1_000), 100), "resource_missing"),
         (Effect::RetrieveRefund { refund: "re_nobody".to_owned() }, "resource_missing"),
-        (Effect::RetrieveAccount { account: "acct_nobody".to_owned() }, "account_invalid"),
+        (read("acct_nobody"), "account_invalid"),
         (Effect::ExpireCheckoutSession { session: "cs_nobody".to_owned() }, "resource_missing"),
         (too_much, "amount"),
     ];

@@ -39,20 +39,17 @@ pub(super) fn checkouts_closed(
     state: &State,
     account: &str,
     after: Option<CheckoutId>,
-    at: Timestamp,
 ) -> Result<Step<State>, Refused> {
     let sells_again = known_of(state)
         .is_some_and(|known| known.account == account && known.purchases == Purchases::Possible);
     match after {
         Some(_) if sells_again => Err(Refused::because("the account can be paid again")),
-        Some(after) => {
-            Ok(stay(state, at).effect(close_checkouts(handle_of(state), account, after)))
-        }
-        None => Ok(stay(state, at)),
+        Some(after) => Ok(stay(state).effect(close_checkouts(handle_of(state), account, after))),
+        None => Ok(stay(state)),
     }
 }
 
-fn known_of(state: &State) -> Option<&Known> {
+pub(super) fn known_of(state: &State) -> Option<&Known> {
     match state {
         State::CreatingLink { known }
         | State::AwaitingCreator { known }

@@ -1,15 +1,16 @@
 //! Where an onboarding goes and what it asks for on the way: each state with its effects and records.
 
 use super::{
-    Known, Onboard, Purchases, Reading, State, purchases::close_purchases, verdict::judge,
+    Known, Onboard, Purchases, Reading, State,
+    links::{account_link, create_link},
+    purchases::{close_purchases, known_of},
+    verdict::judge,
+    words,
 };
 use crate::{
-    effect::{Effect, Failure, OnboardingUrls},
-    id::{HandleId, LoginLinkId},
-    record::{
-        ConnectAccountUpdate, ConnectStatus, LinkChange, LoginLink, OnboardingLink,
-        PastConnectAccount, Record,
-    },
+    effect::{Effect, Failure, LinkRequest, OnboardingUrls},
+    id::HandleId,
+    record::{ConnectAccountUpdate, ConnectStatus, LinkChange, PastConnectAccount, Record},
     stripe::Account,
     timestamp::Timestamp,
     workflow::{Refused, Step},
@@ -29,7 +30,7 @@ pub(super) fn retrieved(
     account: &Account,
     at: Timestamp,
 ) -> Step<State> {
-    let (known, mut effects) = reading_over(known);
+    let (known, mut effects) = reading_over(known, at);
     let status = judge(account);
     let known = match status {
         ConnectStatus::Connected => Known { purchases: Purchases::Possible, ..known },
@@ -48,23 +49,22 @@ pub(super) fn retrieved(
         (_, ConnectStatus::Rejected) => State::Rejected { known },
         // It lets us in again: the creator goes on with it.
         (State::Reconnecting { wish, .. }, _) => {
-            effects.push(account_link(&known, &wish.urls));
+            effects.push(account_link(&known, &wish.request, &wish.urls));
             State::CreatingLink { known }
         }
         // The link is still being made, and leads on: the account is read again then.
         (State::CreatingLink { .. }, _) => State::CreatingLink { known },
         (_, status) => placed(status, known),
     };
-    Step { wake_at: timer_of(&next, at), effects, ..Step::to(next) }
-        .record(Record::ConnectAccount(Box::new(row)))
+    Step { effects, ..to(look_next(next, at)) }.record(Record::ConnectAccount(Box::new(row)))
 }
 
 /// The account was read, or could not be: once more, if something happened meanwhile.
-fn reading_over(known: Known) -> (Known, Vec<Effect>) {
+fn reading_over(known: Known, at: Timestamp) -> (Known, Vec<Effect>) {
     match known.reading {
         Reading::OnceMore => {
-            let again = Effect::RetrieveAccount { account: known.account.clone() };
-            (Known { reading: Reading::UnderWay, ..known }, vec![again])
+            let (known, again) = begin_reading(known, at);
+            (known, vec![again])
         }
         Reading::Idle | Reading::UnderWay => {
             (Known { reading: Reading::Idle, ..known }, Vec::new())
@@ -88,29 +88,32 @@ pub(super) fn look(state: &State, known: Known, at: Timestamp) -> Result<Step<St
     match known.reading {
         Reading::Idle => Ok(read(state, known, at)),
         Reading::UnderWay => {
-            let next = with_known(state, Known { reading: Reading::OnceMore, ..known });
-            Ok(Step { wake_at: timer_of(&next, at), ..Step::to(next) })
+            Ok(to(with_known(state, Known { reading: Reading::OnceMore, ..known })))
         }
         Reading::OnceMore => Err(Refused::because("the account is read once more already")),
     }
 }
 
-/// Reads the account, even if it is being read: that has gone dead. So has a link that is still being made;
-/// the creator may ask for another.
+/// Reads the account, even if it is being read: that has gone dead. The first look leaves a link that is being
+/// made its time, the second gives it up; the creator may ask for another.
 pub(super) fn look_at_last(state: &State, known: Known, at: Timestamp) -> Step<State> {
     match state {
-        State::CreatingLink { known: before } => {
+        State::CreatingLink { known: before } if known.looks > 1 => {
             read(&State::AwaitingCreator { known: before.clone() }, known, at)
         }
         _ => read(state, known, at),
     }
 }
 
-pub(super) fn read(state: &State, known: Known, at: Timestamp) -> Step<State> {
-    let account = known.account.clone();
-    let next = with_known(state, Known { reading: Reading::UnderWay, ..known });
-    Step { wake_at: timer_of(&next, at), ..Step::to(next) }
-        .effect(Effect::RetrieveAccount { account })
+fn read(state: &State, known: Known, at: Timestamp) -> Step<State> {
+    let (known, effect) = begin_reading(known, at);
+    to(look_next(with_known(state, known), at)).effect(effect)
+}
+
+/// From now on the answer to an earlier reading means nothing.
+pub(super) fn begin_reading(known: Known, at: Timestamp) -> (Known, Effect) {
+    let effect = Effect::RetrieveAccount { account: known.account.clone(), begun_at: at };
+    (Known { reading: Reading::UnderWay, begun_at: at, ..known }, effect)
 }
 
 /// The same state, knowing something else.
@@ -129,34 +132,42 @@ fn with_known(state: &State, known: Known) -> State {
     }
 }
 
-pub(super) fn stay(state: &State, at: Timestamp) -> Step<State> {
-    Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) }
+pub(super) fn stay(state: &State) -> Step<State> {
+    to(state.clone())
 }
 
-/// A timer looks, so that a lost webhook only costs time: often while something is open, else daily. While
-/// an answer is on its way, it is the safety net.
-fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
-    let after = match state {
-        State::CreatingLink { .. } | State::Reconnecting { .. } => GIVE_UP,
-        State::AwaitingCreator { known }
+/// To a state, with the timer that it has.
+pub(super) fn to(state: State) -> Step<State> {
+    let wake_at = match &state {
+        State::CreatingLink { known }
+        | State::AwaitingCreator { known }
         | State::PendingVerification { known }
-        | State::Restricted { known }
         | State::Connected { known }
+        | State::Restricted { known }
         | State::Disconnected { known }
-            if known.reading != Reading::Idle =>
-        {
-            GIVE_UP
-        }
-        State::AwaitingCreator { known }
-        | State::PendingVerification { known }
-        | State::Restricted { known } => next_look(known.looks),
-        State::Connected { .. } => Timestamp::DAY,
-        State::CreatingAccount { .. }
-        | State::Rejected { .. }
-        | State::Disconnected { .. }
-        | State::Failed { .. } => return None,
+        | State::Reconnecting { known, .. } => Some(known.look_at),
+        State::CreatingAccount { .. } | State::Rejected { .. } | State::Failed { .. } => None,
     };
-    Some(at.plus(after))
+    Step { wake_at, ..Step::to(state) }
+}
+
+/// Sets down when the timer looks next, so that a lost webhook only costs time: often while something is open,
+/// else daily. While an answer is on its way, it is the safety net.
+pub(super) fn look_next(state: State, at: Timestamp) -> State {
+    let Some(known) = known_of(&state).cloned() else { return state };
+    let after = match &state {
+        _ if known.reading != Reading::Idle => GIVE_UP,
+        State::CreatingLink { .. } | State::Reconnecting { .. } => GIVE_UP,
+        State::AwaitingCreator { .. }
+        | State::PendingVerification { .. }
+        | State::Restricted { .. } => next_look(known.looks),
+        State::Connected { .. }
+        | State::Disconnected { .. }
+        | State::CreatingAccount { .. }
+        | State::Rejected { .. }
+        | State::Failed { .. } => Timestamp::DAY,
+    };
+    with_known(&state, Known { look_at: at.plus(after), ..known })
 }
 
 pub(super) fn create_account(wish: &Onboard) -> Step<State> {
@@ -167,11 +178,30 @@ pub(super) fn create_account(wish: &Onboard) -> Step<State> {
         account: None,
         account_id: None,
         link: LinkChange::Drop,
+        request: Some(wish.request.id),
         failure: None,
     };
-    Step::to(State::CreatingAccount { handle: wish.handle, urls: wish.urls.clone() })
+    Step::to(creating_account(wish.handle, wish))
         .effect(effect)
         .record(Record::ConnectAccount(Box::new(row)))
+}
+
+fn creating_account(handle: HandleId, wish: &Onboard) -> State {
+    State::CreatingAccount { handle, request: wish.request.clone(), urls: wish.urls.clone() }
+}
+
+/// A second wish while the account is made: the link will be its.
+pub(super) fn wait_for_account(handle: HandleId, wish: &Onboard) -> Step<State> {
+    let row = ConnectAccountUpdate {
+        handle,
+        status: None,
+        account: None,
+        account_id: None,
+        link: LinkChange::Drop,
+        request: Some(wish.request.id),
+        failure: None,
+    };
+    Step::to(creating_account(handle, wish)).record(Record::ConnectAccount(Box::new(row)))
 }
 
 /// The earlier account is kept: what was sold through it is reversed through it.
@@ -183,6 +213,7 @@ fn replace_account(known: &Known, wish: &Onboard) -> Step<State> {
 pub(super) fn account_created(
     handle: HandleId,
     account: &str,
+    request: &LinkRequest,
     urls: &OnboardingUrls,
     at: Timestamp,
 ) -> Step<State> {
@@ -190,73 +221,28 @@ pub(super) fn account_created(
         handle,
         account: account.to_owned(),
         reading: Reading::Idle,
+        begun_at: Timestamp::default(),
+        look_at: at.plus(GIVE_UP),
         looks: 0,
+        request: request.id,
         purchases: Purchases::Closed,
     };
-    create_link(known, urls, at).record(Record::StripeObject(account.to_owned()))
+    create_link(known, request, urls).record(Record::StripeObject(account.to_owned()))
 }
 
-/// The status stays what it is: a creator who may sell goes on selling while a link is made.
-pub(super) fn create_link(known: Known, urls: &OnboardingUrls, at: Timestamp) -> Step<State> {
-    let effect = account_link(&known, urls);
-    let row = ConnectAccountUpdate { link: LinkChange::Drop, ..unchanged(&known) };
-    let next = State::CreatingLink { known };
-    Step { wake_at: timer_of(&next, at), ..Step::to(next) }
-        .effect(effect)
-        .record(Record::ConnectAccount(Box::new(row)))
-}
-
-fn account_link(known: &Known, urls: &OnboardingUrls) -> Effect {
-    Effect::CreateAccountLink { account: known.account.clone(), urls: urls.clone() }
-}
-
-pub(super) fn link_created(
-    known: Known,
-    url: &str,
-    expires_at: Timestamp,
-    at: Timestamp,
-) -> Step<State> {
-    let link = OnboardingLink { url: url.to_owned(), expires_at };
-    let row = ConnectAccountUpdate { link: LinkChange::Set(link), ..unchanged(&known) };
-    after_link(known, row, at)
-}
-
-pub(super) fn link_failed(known: Known, failure: &Failure, at: Timestamp) -> Step<State> {
-    let row = ConnectAccountUpdate { failure: Some(failure.message.clone()), ..unchanged(&known) };
-    after_link(known, row, at)
-}
-
-/// The account is read too: a creator who asked for a link though all was well goes back to Connected.
-fn after_link(known: Known, row: ConnectAccountUpdate, at: Timestamp) -> Step<State> {
-    let starts = known.reading == Reading::Idle;
-    let known = Known { reading: if starts { Reading::UnderWay } else { known.reading }, ..known };
-    let account = known.account.clone();
-    let next = State::AwaitingCreator { known };
-    let step = Step { wake_at: timer_of(&next, at), ..Step::to(next) }
-        .record(Record::ConnectAccount(Box::new(row)));
-    if starts { step.effect(Effect::RetrieveAccount { account }) } else { step }
-}
-
-pub(super) fn late_link(
-    state: &State,
-    known: &Known,
-    url: &str,
-    expires_at: Timestamp,
-    at: Timestamp,
-) -> Step<State> {
-    let link = OnboardingLink { url: url.to_owned(), expires_at };
-    let row = ConnectAccountUpdate { link: LinkChange::Set(link), ..unchanged(known) };
-    stay(state, at).record(Record::ConnectAccount(Box::new(row)))
-}
-
-/// The creator begins again. Whether the account lets us in is seen by reading it.
+/// The creator begins again. Whether the account lets us in is seen by reading it, even if it is being read:
+/// that answer may be from before, or have gone dead. The timer stays where a reading under way has put it.
 pub(super) fn reconnect(known: Known, wish: &Onboard, at: Timestamp) -> Step<State> {
-    let starts = known.reading == Reading::Idle;
-    let known = Known { reading: if starts { Reading::UnderWay } else { known.reading }, ..known };
-    let account = known.account.clone();
+    let was_idle = known.reading == Reading::Idle;
+    let (known, effect) = begin_reading(Known { request: wish.request.id, ..known }, at);
+    let row = ConnectAccountUpdate {
+        link: LinkChange::Drop,
+        request: Some(wish.request.id),
+        ..unchanged(&known)
+    };
     let next = State::Reconnecting { known, wish: Box::new(wish.clone()) };
-    let step = Step { wake_at: timer_of(&next, at), ..Step::to(next) };
-    if starts { step.effect(Effect::RetrieveAccount { account }) } else { step }
+    let next = if was_idle { look_next(next, at) } else { next };
+    to(next).effect(effect).record(Record::ConnectAccount(Box::new(row)))
 }
 
 /// An account that no longer lets us in was disconnected.
@@ -268,26 +254,22 @@ pub(super) fn unreadable(
     at: Timestamp,
 ) -> Step<State> {
     let gone = failure.code == "account_invalid";
-    let (known, mut effects) = reading_over(known);
+    let (known, effects) = reading_over(known, at);
     match state {
         // It is read once more before anything is decided.
         State::Reconnecting { .. } if !effects.is_empty() => {}
         State::Reconnecting { wish, .. } if gone => return replace_account(&known, wish),
         State::Reconnecting { .. } => {
-            let failure = Some(failure.message.clone());
+            let failure = Some(words::of(failure));
             let row = ConnectAccountUpdate { failure, ..unchanged(&known) };
-            return Step::to(State::Disconnected { known })
+            return to(look_next(State::Disconnected { known }, at))
                 .record(Record::ConnectAccount(Box::new(row)));
         }
         State::Disconnected { .. } => {}
         _ if gone => return disconnected(known, effects, at),
         _ => {}
     }
-    let next = with_known(state, known);
-    let wake_at = timer_of(&next, at);
-    let mut step = Step { wake_at, ..Step::to(next) };
-    step.effects.append(&mut effects);
-    step
+    Step { effects, ..to(look_next(with_known(state, known), at)) }
 }
 
 fn disconnected(known: Known, mut effects: Vec<Effect>, at: Timestamp) -> Step<State> {
@@ -299,9 +281,8 @@ fn disconnected(known: Known, mut effects: Vec<Effect>, at: Timestamp) -> Step<S
         link: LinkChange::Drop,
         ..unchanged(&known)
     };
-    let next = State::Disconnected { known };
-    Step { wake_at: timer_of(&next, at), effects, ..Step::to(next) }
-        .record(Record::ConnectAccount(Box::new(row)))
+    let next = look_next(State::Disconnected { known }, at);
+    Step { effects, ..to(next) }.record(Record::ConnectAccount(Box::new(row)))
 }
 
 pub(super) fn failed(handle: HandleId, failure: &Failure) -> Step<State> {
@@ -311,30 +292,11 @@ pub(super) fn failed(handle: HandleId, failure: &Failure) -> Step<State> {
         account: None,
         account_id: None,
         link: LinkChange::Drop,
-        failure: Some(failure.message.clone()),
+        request: None,
+        failure: Some(words::of(failure)),
     };
     Step::to(State::Failed { handle, reason: failure.code.clone() })
         .record(Record::ConnectAccount(Box::new(row)))
-}
-
-pub(super) fn create_login_link(
-    state: &State,
-    known: Known,
-    request: LoginLinkId,
-    at: Timestamp,
-) -> Step<State> {
-    stay(state, at).effect(Effect::CreateLoginLink { account: known.account, request })
-}
-
-/// Whoever asked waits for it, whatever has become of the account since.
-pub(super) fn login_link(
-    state: &State,
-    request: LoginLinkId,
-    made: Result<String, String>,
-    at: Timestamp,
-) -> Step<State> {
-    let handle = handle_of(state);
-    stay(state, at).record(Record::LoginLink(LoginLink { request, handle, made }))
 }
 
 pub(super) fn handle_of(state: &State) -> HandleId {
@@ -351,13 +313,14 @@ pub(super) fn handle_of(state: &State) -> HandleId {
     }
 }
 
-fn unchanged(known: &Known) -> ConnectAccountUpdate {
+pub(super) fn unchanged(known: &Known) -> ConnectAccountUpdate {
     ConnectAccountUpdate {
         handle: known.handle,
         status: None,
         account: None,
         account_id: Some(known.account.clone()),
         link: LinkChange::Keep,
+        request: None,
         failure: None,
     }
 }

@@ -6,9 +6,10 @@ use workflows::{
     checkout::{self, Order, Request},
     connect_onboarding::{self, Onboard},
     earnings_rollup,
-    effect::{Failure, Marker, OnboardingUrls},
+    effect::{Failure, LinkRequest, Marker, OnboardingUrls},
     id::{
-        CheckoutId, HandleId, LoginLinkId, MagicLinkId, PageId, PlanLinkId, SessionId, VisitorId,
+        CheckoutId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId, PlanLinkId,
+        SessionId, VisitorId,
     },
     ledger::Sale,
     magic_link,
@@ -204,12 +205,40 @@ pub fn urls() -> OnboardingUrls {
     }
 }
 
-pub fn onboard() -> connect_onboarding::Event {
+/// The creator's wishes for a link, the first of which is 1.
+pub fn wish(n: u8) -> OnboardingLinkId {
+    OnboardingLinkId(uuid(0x100 + u128::from(n)))
+}
+
+pub fn onboard_as(request: LinkRequest) -> connect_onboarding::Event {
     connect_onboarding::Event::Onboard(Box::new(Onboard {
         handle: handle(),
         country: Some("DE".to_owned()),
+        request,
         urls: urls(),
     }))
+}
+
+pub fn onboard_again(n: u8) -> connect_onboarding::Event {
+    onboard_as(LinkRequest { id: wish(n), subject: "maria".to_owned(), proven_at: None })
+}
+
+pub fn onboard() -> connect_onboarding::Event {
+    onboard_again(1)
+}
+
+/// With the proof of a used link.
+pub fn onboard_by_used_link(n: u8) -> connect_onboarding::Event {
+    onboard_as(LinkRequest {
+        id: wish(n),
+        subject: "maria".to_owned(),
+        proven_at: Some(START.plus(-Timestamp::HOUR)),
+    })
+}
+
+/// The answer to a reading that was begun at the start.
+pub fn account_retrieved(account: Account) -> connect_onboarding::Event {
+    connect_onboarding::Event::AccountRetrieved { begun_at: START, account }
 }
 
 /// An account whose form is not filled in.
@@ -304,30 +333,38 @@ pub fn connect_onboarding_events() -> Vec<Example<connect_onboarding::Event>> {
     use connect_onboarding::Event as E;
     let account = || "acct_1".to_owned();
     let request = LoginLinkId(uuid(9));
-    let unreadable =
-        |code| E::AccountUnreadable { account: "acct_1".to_owned(), failure: failure(code) };
+    let unreadable = |code| E::AccountUnreadable {
+        account: "acct_1".to_owned(),
+        begun_at: START,
+        failure: failure(code),
+    };
     vec![
         example("", onboard()),
+        example("by a used link", onboard_by_used_link(1)),
         example("", E::AccountCreated { account: account() }),
         example("", E::AccountFailed(failure("country_unsupported"))),
         example(
             "",
             E::LinkCreated {
                 account: account(),
+                request: wish(1),
                 url: "https://connect.example.com/setup/1".to_owned(),
                 expires_at: START.plus(5 * Timestamp::MINUTE),
             },
         ),
-        example("", E::LinkFailed { account: account(), failure: failure("api_error") }),
+        example(
+            "",
+            E::LinkFailed { account: account(), request: wish(1), failure: failure("api_error") },
+        ),
         example("", E::AccountChanged),
-        example("incomplete", E::AccountRetrieved(incomplete("acct_1"))),
-        example("submitted", E::AccountRetrieved(submitted("acct_1"))),
-        example("enabled", E::AccountRetrieved(enabled("acct_1"))),
-        example("restricted", E::AccountRetrieved(restricted("acct_1"))),
-        example("rejected", E::AccountRetrieved(rejected("acct_1"))),
+        example("incomplete", account_retrieved(incomplete("acct_1"))),
+        example("submitted", account_retrieved(submitted("acct_1"))),
+        example("enabled", account_retrieved(enabled("acct_1"))),
+        example("restricted", account_retrieved(restricted("acct_1"))),
+        example("rejected", account_retrieved(rejected("acct_1"))),
         example("", unreadable("discarded")),
         example("account_invalid", unreadable("account_invalid")),
-        example("payouts paused", E::AccountRetrieved(payouts_paused("acct_1"))),
+        example("payouts paused", account_retrieved(payouts_paused("acct_1"))),
         example("", E::Deauthorized { account: account() }),
         example("", E::OpenDashboard { request }),
         example(

@@ -20,10 +20,6 @@ pub fn refund_id() -> RefundId {
     RefundId(uuid(10))
 }
 
-pub fn other_refund_id() -> RefundId {
-    RefundId(uuid(11))
-}
-
 pub fn wish_of(sale: Sale, refund: RefundId, amount: Option<i64>) -> Wish {
     Wish {
         refund,

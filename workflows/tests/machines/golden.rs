@@ -12,8 +12,9 @@ use workflows::workflow::Workflow;
 
 use crate::{
     examples::{
-        Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events, link,
-        magic_link_events, page_publish_events, payout_events, plan_subscription_events,
+        Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events,
+        enabled, handle, link, magic_link_events, page_publish_events, payout_events,
+        plan_subscription_events,
     },
     examples_returns::{dispute_events, refund_events},
     explore::{label, transitions},
@@ -92,22 +93,84 @@ fn connect_onboarding() {
 /// Version 1 did not know whether there are purchases to close: there may be.
 #[test]
 fn connect_onboarding_of_version_1_is_read() {
+    let stored = include_str!("../golden/connect_onboarding_version_1.json");
+    onboardings_are_read(1, stored, 9, &json!({ "purchases": "possible" }));
+}
+
+/// Version 2 did not know when the timer looks, which reading is the newest, and what a link answers.
+#[test]
+fn connect_onboarding_of_version_2_is_read() {
+    let stored = include_str!("../golden/connect_onboarding_version_2.json");
+    onboardings_are_read(2, stored, 10, &json!({}));
+}
+
+/// Stored by an older version: read as they are, with what that version did not know.
+fn onboardings_are_read(version: u32, stored: &str, number: usize, unknown: &Value) {
     use workflows::connect_onboarding::{ConnectOnboarding, Event};
-    let stored: Value =
-        serde_json::from_str(include_str!("../golden/connect_onboarding_version_1.json")).unwrap();
-    assert_eq!(stored["version"], 1);
+    let nobody = "onb_00000000000000000000000000000000";
+    let nobodys = json!({ "id": nobody, "subject": "", "proven_at": null });
+    let stored: Value = serde_json::from_str(stored).unwrap();
+    assert_eq!(stored["version"], version);
     let states = stored["states"].as_object().unwrap();
-    assert_eq!(states.len(), 9);
+    assert_eq!(states.len(), number);
     for (name, state) in states {
-        let read = ConnectOnboarding::upgrade(1, state.clone()).unwrap();
+        let read = ConnectOnboarding::upgrade(version, state.clone()).unwrap();
         let mut expected = state.clone();
         if let Some(known) = expected.pointer_mut(&format!("/{name}/known")) {
-            known["purchases"] = json!("possible");
+            let unknown = unknown.as_object().unwrap().clone();
+            let known = known.as_object_mut().unwrap();
+            known.extend(unknown);
+            known.extend([
+                ("begun_at".to_owned(), json!(0)),
+                ("look_at".to_owned(), json!(0)),
+                ("request".to_owned(), json!(nobody)),
+            ]);
+        }
+        if let Some(fields) = expected.get_mut("CreatingAccount") {
+            fields["request"] = nobodys.clone();
+        }
+        if let Some(wish) = expected.pointer_mut("/Reconnecting/wish") {
+            wish["request"] = nobodys.clone();
         }
         assert_eq!(serde_json::to_value(read).unwrap(), expected, "{name}");
     }
     for (label, event) in stored["events"].as_object().unwrap() {
         serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
+}
+
+/// What a release of version 2 has asked for is performed by this one, and its answer is believed.
+#[test]
+fn what_an_onboarding_of_version_2_waits_for_is_heard() {
+    use workflows::{
+        connect_onboarding::{ConnectOnboarding, Event, State},
+        effect::{Answer, Effect},
+    };
+    let known = json!({ "account": "acct_1", "handle": handle(), "looks": 0,
+        "purchases": "closed", "reading": "under_way" });
+    let urls = json!({ "return_url": "https://example.com", "refresh_url": "https://example.com" });
+    let link =
+        Answer::AccountLinkCreated { url: "https://example.com".to_owned(), expires_at: START };
+    for (state, effect, answer, expected) in [
+        (
+            "CreatingLink",
+            json!({ "create_account_link": { "account": "acct_1", "urls": urls } }),
+            link,
+            "AwaitingCreator",
+        ),
+        (
+            "AwaitingCreator",
+            json!({ "retrieve_account": { "account": "acct_1" } }),
+            Answer::AccountRetrieved(enabled("acct_1")),
+            "Connected",
+        ),
+    ] {
+        let state: State =
+            ConnectOnboarding::upgrade(2, json!({ state: { "known": known } })).unwrap();
+        let effect: Effect = serde_json::from_value(effect).unwrap();
+        let event: Event = ConnectOnboarding::on_answer(&effect, &answer).unwrap();
+        let step = ConnectOnboarding::step(&state, &event, START).unwrap();
+        assert_eq!(<&str>::from(step.state), expected);
     }
 }
 

@@ -16,5 +16,6 @@ mod models;
 mod plan_scenarios;
 mod scenarios;
 mod scenarios_connect;
+mod scenarios_links;
 mod scenarios_payout;
 mod stripe_event;

@@ -14,6 +14,7 @@
 mod checkout;
 mod checkout_world;
 mod connect_onboarding;
+mod connect_world;
 mod earnings_rollup;
 mod magic_link;
 mod page_publish;

@@ -1,6 +1,7 @@
 //! What can happen to a payout, and to the onboarding that hands it on.
 
 use workflows::{
+    Timestamp,
     connect_onboarding::{ConnectOnboarding, Event as C},
     payout::{Event as E, Payee, Payout, Report},
     record::Record,
@@ -9,7 +10,7 @@ use workflows::{
 };
 
 use crate::{
-    examples::{START, enabled, handle, onboard, payout, payout_report},
+    examples::{START, account_retrieved, enabled, handle, onboard, payout, payout_report, wish},
     scenarios::check,
 };
 
@@ -109,27 +110,28 @@ fn told(account: &str, status: P) -> C {
     C::PayoutReported { account: account.to_owned(), payout: payout(status) }
 }
 
-/// The onboarding hands payouts on, also of an account that the handle has left, and with one that is over it
-/// looks at the account.
+/// The onboarding hands payouts on, also of an account that the handle has left. The look that was set stays.
 #[test]
 fn an_onboarding_hands_payouts_on() {
     let mut state = ConnectOnboarding::start(&onboard(), START).unwrap().state;
     let linked = C::LinkCreated {
         account: "acct_1".to_owned(),
+        request: wish(1),
         url: "https://connect.example.com/1".to_owned(),
         expires_at: START,
     };
     let created = C::AccountCreated { account: "acct_1".to_owned() };
-    for event in [created, linked, C::AccountRetrieved(enabled("acct_1"))] {
-        state = ConnectOnboarding::step(&state, &event, START).unwrap().state;
+    let mut look_at = None;
+    for event in [created, linked, account_retrieved(enabled("acct_1"))] {
+        let step = ConnectOnboarding::step(&state, &event, START).unwrap();
+        (state, look_at) = (step.state, step.wake_at);
     }
-    for (account, status, effects) in
-        [("acct_1", P::Pending, 0), ("acct_1", P::Paid, 1), ("acct_0", P::InTransit, 0)]
+    for (account, status) in [("acct_1", P::Pending), ("acct_1", P::Paid), ("acct_0", P::InTransit)]
     {
-        let step = ConnectOnboarding::step(&state, &told(account, status), START).unwrap();
+        let later = START.plus(Timestamp::HOUR);
+        let step = ConnectOnboarding::step(&state, &told(account, status), later).unwrap();
         assert_eq!(<&str>::from(&step.state), "Connected");
-        assert_eq!(step.effects.len(), effects, "{status:?}");
-        assert!(step.wake_at.is_some(), "the timer stays set");
+        assert_eq!((step.effects.len(), step.wake_at), (0, look_at), "{status:?}");
         let payee = Payee::Creator { handle: handle(), account: account.to_owned() };
         let message = Report { payee, payout: payout(status) }.message();
         assert_eq!(step.records, [Record::Send(message)]);

@@ -1,28 +1,29 @@
 //! Connect onboarding: accounts that change at Stripe while they are read, calls that go dead, and a creator
 //! who may leave and come back, while buyers have payment pages open.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
 use stateright::{Model, Property};
 use workflows::{
     connect_onboarding::{ConnectOnboarding, Event, Reading, State},
     effect::{Answer, Effect},
-    record::{ConnectStatus, Record},
-    stripe::Account,
+    record::ConnectStatus,
     workflow::{Standing, Workflow},
 };
 
-use super::{Call, check};
-use crate::examples::{
-    START, enabled, failure, incomplete, onboard, rejected, restricted, submitted,
+use super::{
+    Call, check,
+    connect_world::{Reader, Truth, World},
 };
-
-/// How often the creator asks at most.
-const WISHES_MAX: u8 = 2;
+use crate::examples::{START, failure, onboard, onboard_again};
 
 /// Whether the creator may take the access back, and come back with the same account or another.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Setting {
     Stays,
     Leaves,
+    /// Has left, and comes back: impatiently.
+    Returns,
     /// Stays, and a call goes dead.
     Dead,
 }
@@ -34,7 +35,16 @@ impl Setting {
             Self::Stays => 4,
             // There, gone, and there again.
             Self::Leaves => 3,
-            Self::Dead => 2,
+            Self::Returns | Self::Dead => 2,
+        }
+    }
+
+    /// How often the creator asks at most.
+    fn wishes_max(self) -> u8 {
+        match self {
+            Self::Stays | Self::Leaves | Self::Dead => 2,
+            // Asks again while it is seen whether the account lets us in.
+            Self::Returns => 3,
         }
     }
 
@@ -42,55 +52,41 @@ impl Setting {
     fn looks_max(self) -> u8 {
         match self {
             Self::Stays => 2,
-            Self::Leaves | Self::Dead => 1,
+            Self::Leaves | Self::Returns | Self::Dead => 1,
+        }
+    }
+
+    /// How many readings may be on their way.
+    fn reads_max(self) -> usize {
+        match self {
+            Self::Stays | Self::Dead => 1,
+            // Whoever comes back does not wait for one that is.
+            Self::Leaves => 2,
+            Self::Returns => 3,
+        }
+    }
+
+    /// What an account may become.
+    fn next(self, truth: Truth) -> &'static [Truth] {
+        match (self, truth) {
+            (Self::Returns, Truth::Deauthorized) => &[Truth::Enabled],
+            (Self::Returns, Truth::Incomplete) => &[Truth::Submitted],
+            (Self::Returns, _) => &[Truth::Deauthorized],
+            (Self::Leaves, Truth::Incomplete) => &[Truth::Enabled, Truth::Deauthorized],
+            (Self::Leaves, Truth::Deauthorized) => &[Truth::Enabled],
+            (Self::Leaves, _) => &[Truth::Deauthorized],
+            (Self::Dead, Truth::Incomplete) => &[Truth::Enabled],
+            (Self::Stays, Truth::Incomplete) => &[Truth::Submitted],
+            (Self::Stays | Self::Dead, Truth::Submitted | Truth::Restricted) => {
+                &[Truth::Enabled, Truth::Rejected]
+            }
+            (Self::Stays | Self::Dead, Truth::Enabled) => &[Truth::Restricted],
+            (Self::Stays | Self::Dead, Truth::Rejected | Truth::Deauthorized) => &[],
         }
     }
 }
 
 struct OnboardingModel(Setting);
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct World {
-    run: State,
-    timer: bool,
-    calls: Vec<Reader>,
-    /// Calls that went dead: an operator may retry them, or discard them.
-    dead: Vec<Call>,
-    deaths: u8,
-    /// `acct_1` and so on, at Stripe.
-    accounts: Vec<Truth>,
-    /// Whether there are open purchases that pay the account.
-    open: Vec<bool>,
-    /// What the row says.
-    row: Option<ConnectStatus>,
-    /// Accounts that were kept.
-    past: Vec<String>,
-    wishes: u8,
-    /// How many changes there were, of all accounts.
-    changes: u8,
-    /// The change count at which the facts in the row were read.
-    row_read_at: u8,
-    overwritten: bool,
-    made_twice: bool,
-}
-
-/// A call, and the change count at which it was performed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Reader {
-    call: Call,
-    at: u8,
-}
-
-/// An account as it really is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Truth {
-    Incomplete,
-    Submitted,
-    Enabled,
-    Restricted,
-    Rejected,
-    Deauthorized,
-}
 
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "the checker makes and drops them one at a time")]
@@ -123,174 +119,13 @@ fn leaves() {
 }
 
 #[test]
+fn returns() {
+    check("connect_onboarding, returns", OnboardingModel(Setting::Returns));
+}
+
+#[test]
 fn dead() {
     check("connect_onboarding, dead", OnboardingModel(Setting::Dead));
-}
-
-impl World {
-    fn hear(&mut self, event: &Event, read_at: u8) {
-        if *event == Event::TimerFired {
-            self.timer = false;
-        }
-        let Ok(step) = ConnectOnboarding::step(&self.run, event, START) else {
-            return;
-        };
-        let live = !matches!(self.run, State::Failed { .. } | State::Reconnecting { .. });
-        self.timer = step.wake_at.is_some();
-        self.run = step.state;
-        for effect in step.effects {
-            self.made_twice |= live && matches!(effect, Effect::CreateAccount { .. });
-            self.calls.push(Reader { call: Call::new(effect), at: 0 });
-        }
-        for record in step.records {
-            match record {
-                Record::ConnectAccount(row) => {
-                    self.row = row.status.or(self.row);
-                    if row.account.is_some() {
-                        self.overwritten |= read_at < self.row_read_at;
-                        self.row_read_at = read_at;
-                    }
-                }
-                Record::PastConnectAccount(past) => self.past.push(past.account),
-                _ => {}
-            }
-        }
-    }
-
-    fn perform(&mut self, call: usize) {
-        let answer = match &self.calls[call].call.effect {
-            Effect::CreateAccount { .. } => {
-                self.accounts.push(Truth::Incomplete);
-                self.open.push(false);
-                Answer::AccountCreated { account: format!("acct_{}", self.accounts.len()) }
-            }
-            Effect::CreateAccountLink { account, .. } => match self.read(account) {
-                Answer::AccountRetrieved(_) => {
-                    Answer::AccountLinkCreated { url: "https://…".to_owned(), expires_at: START }
-                }
-                refused => refused,
-            },
-            Effect::RetrieveAccount { account } => self.read(account),
-            Effect::CloseCheckouts { account, .. } => {
-                let index = number(account) - 1;
-                self.open[index] = false;
-                Answer::CheckoutsClosed { after: None }
-            }
-            effect => panic!("not an effect of an onboarding: {effect:?}"),
-        };
-        self.calls[call].at = self.changes;
-        self.calls[call].call.answer = Some(answer);
-    }
-
-    fn read(&self, id: &str) -> Answer {
-        self.accounts[number(id) - 1].seen(id)
-    }
-
-    fn answer(&mut self, call: usize) {
-        let Reader { call: Call { effect, answer }, at } = self.calls.remove(call);
-        if let Some(event) =
-            answer.and_then(|answer| ConnectOnboarding::on_answer(&effect, &answer))
-        {
-            self.hear(&event, at);
-        }
-    }
-
-    fn reads_of(&self, account: usize) -> usize {
-        let id = format!("acct_{}", account + 1);
-        let reads = |reader: &&Reader| matches!(&reader.call.effect, Effect::RetrieveAccount { account } if *account == id);
-        self.calls.iter().filter(reads).count()
-    }
-
-    fn left_alone(&self) -> World {
-        let mut world = self.clone();
-        for _ in 0..6 {
-            while !world.calls.is_empty() {
-                if world.calls[0].call.answer.is_none() {
-                    world.perform(0);
-                }
-                world.answer(0);
-            }
-            if world.timer {
-                world.hear(&Event::TimerFired, world.changes);
-            }
-        }
-        world
-    }
-
-    /// What is open pays an account that can be paid.
-    fn closed_what_cannot_be_paid(&self) -> bool {
-        let payable = |truth: &Truth| *truth == Truth::Enabled;
-        self.open.iter().zip(&self.accounts).all(|(open, truth)| !open || payable(truth))
-    }
-
-    /// Whether the timer may fire: the safety net is so far away that nothing is under way any more.
-    fn timer_may_fire(&self) -> bool {
-        self.timer && (self.calls.is_empty() || self.reading() == Some(Reading::Idle))
-    }
-
-    fn reading(&self) -> Option<Reading> {
-        match &self.run {
-            State::AwaitingCreator { known }
-            | State::PendingVerification { known }
-            | State::Connected { known }
-            | State::Restricted { known } => Some(known.reading),
-            _ => None,
-        }
-    }
-
-    fn agrees_with_stripe(&self) -> bool {
-        match (&self.run, self.accounts.last()) {
-            (State::Failed { .. }, _)
-            // Refused for good, whatever comes later.
-            | (State::Rejected { .. }, Some(Truth::Rejected | Truth::Deauthorized))
-            | (State::AwaitingCreator { .. }, Some(Truth::Incomplete))
-            | (State::PendingVerification { .. }, Some(Truth::Submitted))
-            | (State::Connected { .. }, Some(Truth::Enabled))
-            | (State::Restricted { .. }, Some(Truth::Restricted))
-            // Who comes back without asking us, and without a word of Stripe's, is not looked for.
-            | (State::Disconnected { .. }, Some(Truth::Deauthorized | Truth::Enabled)) => true,
-            _ => false,
-        }
-    }
-
-    fn looks(&self) -> u8 {
-        match &self.run {
-            State::AwaitingCreator { known }
-            | State::PendingVerification { known }
-            | State::Connected { known }
-            | State::Restricted { known } => known.looks,
-            _ => 0,
-        }
-    }
-}
-
-impl Truth {
-    fn seen(self, id: &str) -> Answer {
-        let account: fn(&str) -> Account = match self {
-            Self::Incomplete => incomplete,
-            Self::Submitted => submitted,
-            Self::Enabled => enabled,
-            Self::Restricted => restricted,
-            Self::Rejected => rejected,
-            Self::Deauthorized => return Answer::Failed(failure("account_invalid")),
-        };
-        Answer::AccountRetrieved(account(id))
-    }
-
-    fn next(self, setting: Setting) -> &'static [Truth] {
-        match (setting, self) {
-            (Setting::Leaves, Self::Incomplete) => &[Self::Enabled, Self::Deauthorized],
-            (Setting::Leaves, Self::Deauthorized) => &[Self::Enabled],
-            (Setting::Leaves, _) => &[Self::Deauthorized],
-            (Setting::Dead, Self::Incomplete) => &[Self::Enabled],
-            (Setting::Stays, Self::Incomplete) => &[Self::Submitted],
-            (Setting::Stays | Setting::Dead, Self::Submitted | Self::Restricted) => {
-                &[Self::Enabled, Self::Rejected]
-            }
-            (Setting::Stays | Setting::Dead, Self::Enabled) => &[Self::Restricted],
-            (Setting::Stays | Setting::Dead, Self::Rejected | Self::Deauthorized) => &[],
-        }
-    }
 }
 
 impl Model for OnboardingModel {
@@ -301,7 +136,7 @@ impl Model for OnboardingModel {
         let step = ConnectOnboarding::start(&onboard(), START).unwrap();
         let calls =
             step.effects.into_iter().map(|effect| Reader { call: Call::new(effect), at: 0 });
-        vec![World {
+        let mut world = World {
             run: step.state,
             timer: step.wake_at.is_some(),
             calls: calls.collect(),
@@ -316,16 +151,21 @@ impl Model for OnboardingModel {
             row_read_at: 0,
             overwritten: false,
             made_twice: false,
-        }]
+            mixed_up: false,
+        };
+        if self.0 == Setting::Returns {
+            world.leave();
+        }
+        vec![world]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.wishes < WISHES_MAX {
+        if world.wishes < self.0.wishes_max() {
             actions.push(Action::Onboard);
         }
         for (index, truth) in world.accounts.iter().enumerate() {
             if world.changes < self.0.changes_max() {
-                let next = truth.next(self.0);
+                let next = self.0.next(*truth);
                 actions.extend(next.iter().map(|truth| Action::Change(index, *truth)));
             }
             // It may be late: the creator may have come back since.
@@ -375,7 +215,7 @@ impl Model for OnboardingModel {
         match action {
             Action::Onboard => {
                 world.wishes += 1;
-                world.hear(&onboard(), 0);
+                world.hear(&onboard_again(world.wishes), 0);
             }
             Action::Change(account, truth) => {
                 world.accounts[account] = truth;
@@ -407,7 +247,6 @@ impl Model for OnboardingModel {
                 world.answer(last);
             }
             Action::Fail(call) => {
-                world.calls[call].at = world.changes;
                 world.calls[call].call.answer = Some(Answer::Failed(failure("discarded")));
             }
             Action::Answer(call) => world.answer(call),
@@ -415,14 +254,26 @@ impl Model for OnboardingModel {
             Action::Timer => world.hear(&Event::TimerFired, 0),
             Action::Cancel => world.hear(&Event::Cancel, 0),
         }
+        // Calls are in no order.
+        world
+            .calls
+            .sort_by_cached_key(|call| BuildHasherDefault::<DefaultHasher>::new().hash_one(call));
         (world != *last).then_some(world)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties = vec![
-            Property::always("one retrieval of an account at a time", |_, world: &World| {
-                (0..world.accounts.len()).all(|account| world.reads_of(account) <= 1)
+            Property::always(
+                "one retrieval of an account at a time",
+                |model: &Self, world: &World| {
+                    let most = model.0.reads_max();
+                    (0..world.accounts.len()).all(|account| world.reads_of(account) <= most)
+                },
+            ),
+            Property::always("only a look puts the next look off", |_, world: &World| {
+                !world.puts_the_look_off()
             }),
+            Property::always("a link answers the newest wish", |_, world: &World| !world.mixed_up),
             Property::always("one account, until it is left", |_, world: &World| !world.made_twice),
             Property::always("no older answer overwrites a newer", |_, world: &World| {
                 !world.overwritten
@@ -452,10 +303,6 @@ impl Model for OnboardingModel {
     }
 }
 
-fn number(account: &str) -> usize {
-    account.trim_start_matches("acct_").parse().unwrap()
-}
-
 fn sometimes(setting: Setting) -> Vec<Property<OnboardingModel>> {
     match setting {
         Setting::Dead => vec![
@@ -481,6 +328,14 @@ fn sometimes(setting: Setting) -> Vec<Property<OnboardingModel>> {
             }),
             Property::sometimes("no account could be made", |_, world: &World| {
                 matches!(world.run, State::Failed { .. })
+            }),
+        ],
+        Setting::Returns => vec![
+            Property::sometimes("asked twice, and is read twice at once", |_, world: &World| {
+                matches!(world.run, State::Reconnecting { .. }) && world.reads_of(0) == 2
+            }),
+            Property::sometimes("came back without asking", |_, world: &World| {
+                matches!(world.run, State::Connected { .. }) && world.wishes == 1
             }),
         ],
         Setting::Leaves => vec![
