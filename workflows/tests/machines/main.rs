@@ -14,6 +14,8 @@ mod golden;
 mod ledger;
 mod models;
 mod plan_scenarios;
+mod proportions;
 mod scenarios;
 mod scenarios_connect;
+mod scenarios_returns;
 mod stripe_event;
