@@ -200,11 +200,15 @@ impl Fold {
             share: Share::default(),
         });
         (one.status, one.withdrawn, one.reinstated) = (now.status, now.withdrawn, now.reinstated);
-        if let (Reversal::Asked(asked), 0) = (one.reversal, one.share.reversed) {
+        if let (Reversal::Asked(asked), 0) = (one.reversal, one.share.reversed)
+            && self.left.reversed >= asked
+        {
             one.share = self.take(asked);
             self.reversed(one.share, charge);
         }
-        if one.reversal == Reversal::NotAsked && one.withdrawn > one.reinstated {
+        // What is won is on its way back to the platform: the creator keeps it.
+        let is_won = matches!(one.status, DisputeStatus::Won | DisputeStatus::Closed);
+        if one.reversal == Reversal::NotAsked && one.withdrawn > one.reinstated && !is_won {
             self.take_back(&mut one, charge);
         }
         if one.status == DisputeStatus::Won

@@ -83,8 +83,12 @@ pub(super) fn step(
         E::ChargeUnreadable { .. } => Ok(read_over(state, paid, at)),
         E::RefundFailed(_) => Ok(look_anew(state, paid, at)),
 
+        // A person discarded what had happened.
+        E::ReversalRefused { dispute, .. } if is_reversed(&paid.returns, dispute) => {
+            Err(Refused::because("the creator's part came back all the same"))
+        }
         E::ReversalRefused { dispute, failure } => {
-            Ok(reversal_refused(state, paid, dispute, failure))
+            Ok(reversal_refused(state, paid, dispute, failure, at))
         }
         E::TransferredAgain { transfer, amount, .. } => {
             let sale = paid.order.sale.paid_in(paid.payment.currency);
@@ -117,6 +121,10 @@ pub(super) fn step(
 
 fn is_known(returns: &Returns, refund: &Refund) -> bool {
     returns.refunds.iter().any(|known| known.id == refund.id && known.status == refund.status)
+}
+
+fn is_reversed(returns: &Returns, dispute: &str) -> bool {
+    returns.disputes.iter().any(|known| known.id == dispute && known.share.reversed > 0)
 }
 
 /// Reads Stripe, unless it is being read: then once more afterwards.
@@ -243,7 +251,7 @@ pub(super) fn paid_of(state: &State) -> Option<Paid> {
 /// The state that follows from what is known, and what the API calls it.
 pub(super) fn placed(state: &State, paid: Paid) -> (State, CheckoutStatus) {
     let Paid { order, payment, returns } = paid;
-    let under_way = !returns.reserved.is_empty() || returns.refunded() > 0;
+    let under_way = !returns.reserved.is_empty() || returns.is_on_its_way_back();
     let never = returns.access == Access::Never;
     match returns.grounds(payment.amount) {
         GrantKind::ChargedBack => {
@@ -279,7 +287,7 @@ fn refund_duplicate(mut paid: Paid, at: Timestamp) -> Step<State> {
         access: AccessAfter::Kept,
         need: Need::Needed,
     });
-    paid.returns.look_at = Some(at.plus(LOOK_AGAIN));
+    paid.returns.look_at.get_or_insert(at.plus(LOOK_AGAIN));
     let wish = Wish {
         refund,
         sale: paid.order.sale.paid_in(paid.payment.currency),
@@ -319,11 +327,14 @@ fn reversal_refused(
     mut paid: Paid,
     dispute: &str,
     failure: &Failure,
+    at: Timestamp,
 ) -> Step<State> {
     let asked = |one: &&mut super::returns::KnownDispute| one.id == dispute;
     if let Some(known) = paid.returns.disputes.iter_mut().find(asked) {
         known.reversal = Reversal::Refused;
     }
+    // What a person discards may have happened: what came back is posted, whatever for.
+    let step = look_anew(state, paid.clone(), at);
     let case = OperatorCase {
         kind: CaseKind::ReversalRefused,
         key: dispute.to_owned(),
@@ -333,7 +344,7 @@ fn reversal_refused(
             paid.order.sale.account, failure.message
         ),
     };
-    stay(&with(state, paid.clone()), &paid).record(Record::OperatorCase(case))
+    step.record(Record::OperatorCase(case))
 }
 
 fn transfer_refused(paid: &Paid, cause: &str, amount: i64, failure: &Failure) -> Record {

@@ -233,9 +233,13 @@ impl Returns {
         }
     }
 
+    /// Whether a refund is pending at Stripe.
+    pub fn is_on_its_way_back(&self) -> bool {
+        self.refunds.iter().any(|one| one.status == RefundStatus::Pending)
+    }
+
     /// Whether something may happen at Stripe of which a webhook could be lost.
     pub fn is_under_way(&self) -> bool {
-        let pending = |one: &KnownRefund| one.status == RefundStatus::Pending;
         let undecided = |one: &KnownDispute| match one.status {
             DisputeStatus::Inquiry | DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => {
                 true
@@ -245,7 +249,7 @@ impl Returns {
             DisputeStatus::Lost | DisputeStatus::Closed => false,
         };
         !self.reserved.is_empty()
-            || self.refunds.iter().any(pending)
+            || self.is_on_its_way_back()
             || self.disputes.iter().any(undecided)
     }
 }

@@ -204,3 +204,8 @@ pub fn dispute_events() -> Vec<Example<dispute::Event>> {
     events.push(example("Won, money not back", dispute_reported(not_back)));
     events
 }
+
+/// Another wish for the same purchase.
+pub fn other_refund_id() -> RefundId {
+    RefundId(uuid(11))
+}

@@ -21,6 +21,9 @@ mod page_publish;
 mod payout;
 mod plan_subscription;
 mod plan_world;
+mod returns;
+pub mod returns_stripe;
+pub mod returns_world;
 
 use std::{fmt::Debug, hash::Hash};
 
@@ -33,10 +36,10 @@ const STATES_MAX: usize = 2_000_000;
 
 /// An effect on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Call {
-    effect: Effect,
+pub struct Call {
+    pub effect: Effect,
     /// What it came to, once it was performed.
-    answer: Option<Answer>,
+    pub answer: Option<Answer>,
 }
 
 impl Call {

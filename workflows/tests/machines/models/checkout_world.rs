@@ -1,7 +1,7 @@
 //! The world of one purchase: the session, the payment and the refunds as they really are at Stripe, what is
 //! on its way, and what our records come to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use workflows::{
     checkout::{Checkout, Event, State},
@@ -105,7 +105,7 @@ impl World {
                 effect => self.calls.push(Call::new(effect)),
             }
         }
-        bring_down_to_earth(&mut self.run, &mut self.calls);
+        begin_again(&mut self.run, &mut self.calls, 0);
         records.into_iter().for_each(|record| self.write(record));
     }
 
@@ -330,9 +330,9 @@ pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
     }
 }
 
-/// Readings are numbered and timed, which would make the world endless: they are counted from the oldest that
-/// is under way, and all happens at the start.
-pub fn bring_down_to_earth(run: &mut State, calls: &mut [Call]) {
+/// Readings are numbered and timed, which would make the world endless: those that are under way are counted, and
+/// the start is always now, however many milliseconds have passed.
+pub fn begin_again(run: &mut State, calls: &mut [Call], passed: i64) {
     let (State::Settled { returns, .. }
     | State::PartlyRefunded { returns, .. }
     | State::Refunded { returns, .. }
@@ -343,20 +343,20 @@ pub fn bring_down_to_earth(run: &mut State, calls: &mut [Call]) {
     else {
         return;
     };
-    returns.look_at = returns.look_at.map(|_| START);
+    returns.look_at = returns.look_at.map(|at| at.plus(-passed));
     returns.reading = match returns.reading {
         Reading::Idle => Reading::Idle,
-        Reading::UnderWay(_) => Reading::UnderWay(START),
-        Reading::OnceMore(_) => Reading::OnceMore(START),
+        Reading::UnderWay(since) => Reading::UnderWay(since.plus(-passed)),
+        Reading::OnceMore(since) => Reading::OnceMore(since.plus(-passed)),
     };
     let readings = calls.iter_mut().filter_map(|call| match &mut call.effect {
         Effect::RetrieveCharge { reading, .. } => Some(reading),
         _ => None,
     });
-    let mut readings: Vec<_> = readings.collect();
-    let done = readings.iter().map(|reading| **reading - 1).min().unwrap_or(returns.readings);
-    readings.iter_mut().for_each(|reading| **reading -= done);
-    returns.readings -= done;
+    let mut readings: Vec<_> = readings.chain([&mut returns.readings]).collect();
+    let known: BTreeSet<u32> = readings.iter().map(|reading| **reading).collect();
+    let nth = |reading: u32| u32::try_from(known.range(..reading).count()).unwrap();
+    readings.iter_mut().for_each(|reading| **reading = nth(**reading));
 }
 
 /// How far a purchase is. Closed is not the end of the way: it may turn out to be paid.

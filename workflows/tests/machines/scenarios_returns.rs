@@ -1,0 +1,510 @@
+//! The hard scenarios of money that comes back, each named by its number. What several runs have to do with
+//! each other is played in the models' world, what one machine does is written as a table.
+
+use serde_json::Value;
+use workflows::{
+    checkout::{Checkout, Event as E, State, returns::Reversal},
+    dispute::Dispute,
+    effect::Effect,
+    ledger::Share,
+    record::{self, GrantKind, Record},
+    refund::{self, AccessAfter, Refund, Rejection},
+    stripe::{DisputeStatus, Outcome, RefundStatus, TransferPart},
+    workflow::Workflow,
+};
+
+use crate::{
+    examples::{
+        FEE, PRICE, START, failure, paid, refunded, reported, request, retrieved, session_created,
+    },
+    examples_returns::{
+        DISPUTE_FEE, asked_for, charge, dispute_reported, disputed, other_refund_id, read,
+        refund_id, reserve, reserved, wish,
+    },
+    models::returns_world::{FEE as PART, PAID, Pace, World, returns_of},
+    scenarios::check,
+};
+
+const KEPT: AccessAfter = AccessAfter::Kept;
+const REVERSED: TransferPart = TransferPart::Reversed;
+
+/// A webhook about the dispute, and all that follows from it.
+fn hear_of_dispute(world: &mut World) {
+    world.tell_purchase(&E::ReturnsChanged);
+    world.run_out();
+}
+
+/// A refund, and all that follows from it.
+fn give_back(world: &mut World, amount: i64) {
+    let made = world.stripe.refund(None, amount, RefundStatus::Succeeded, REVERSED);
+    world.tell_purchase(&E::RefundReported(made.unwrap()));
+    world.run_out();
+}
+
+fn refund_fails(world: &mut World) {
+    world.stripe.settle_refund(0, RefundStatus::Failed);
+    let refund = world.stripe.refunds[0].0.clone();
+    world.tell_purchase(&E::RefundReported(refund));
+    world.run_out();
+}
+
+fn dispute(world: &mut World, status: DisputeStatus) {
+    world.stripe.dispute(status);
+    if status == DisputeStatus::Won {
+        world.stripe.reinstate();
+    }
+    hear_of_dispute(world);
+}
+
+#[track_caller]
+fn agrees(world: &World) {
+    assert_eq!(world.disagreement(), None);
+    assert_eq!(world.broken, Default::default());
+}
+
+fn rejection(world: &World, nth: workflows::id::RefundId) -> Rejection {
+    match &world.refunds[&nth] {
+        refund::State::Rejected { why, .. } => *why,
+        state => panic!("not rejected: {state:?}"),
+    }
+}
+
+#[test]
+fn s15_a_refund_that_is_asked_for_or_made_before_the_payment_is_known() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), "CreatingSession: create_checkout_session"),
+        (reserve(wish(None)), "CreatingSession: / tell refund Rejected"),
+        (session_created(), "AwaitingPayment: / know cs_1, row OPEN"),
+        (reserve(wish(None)), "AwaitingPayment: / tell refund Rejected"),
+        // Made in the dashboard within seconds: then it must be paid.
+        (refunded(PRICE, RefundStatus::Succeeded), "AwaitingPayment: retrieve_checkout_session"),
+        (
+            retrieved(paid()),
+            "Settled: mail receipt, retrieve_charge / know pi_1, post paid:pi_1, grant PAID, row SETTLED",
+        ),
+        (reserve(wish(Some(500))), "Settled: / tell refund Reserved"),
+    ]);
+    // Nothing was ever paid.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), "CreatingSession: create_checkout_session"),
+        (reported(Outcome::Expired), "Expired: / row EXPIRED"),
+        (reserve(wish(None)), "Expired: / tell refund Rejected"),
+    ]);
+    check::<Checkout>(&[
+        (request(0, 0), "Settled: / grant FREE, row SETTLED"),
+        (reserve(wish(None)), "Settled: / tell refund Rejected"),
+    ]);
+}
+
+#[test]
+fn s16_s17_one_wish_is_one_call_whatever_is_repeated() {
+    let asked = refund::Event::Request(Box::new(wish(Some(500))));
+    let made = || asked_for(refund_id(), "re_1", 500, RefundStatus::Succeeded);
+    check::<Refund>(&[
+        (asked.clone(), "Reserving: / refund REQUESTED, tell checkout ReserveRefund"),
+        (asked, "refused: Request means nothing in Reserving"),
+        (reserved(500), "AtStripe: create_refund / refund REQUESTED"),
+        (reserved(500), "refused: Reserved means nothing in AtStripe"),
+        (refund::Event::TimerFired, "refused: TimerFired means nothing in AtStripe"),
+        (refund::Event::Cancel, "refused: Cancel means nothing in AtStripe"),
+        (refund::Event::Made(made()), "AtStripe: / tell checkout ReturnsChanged"),
+        (refund::Event::Reported(made()), "Succeeded: mail refunded / refund SUCCEEDED"),
+        (refund::Event::Reported(made()), "refused: Reported means nothing in Succeeded"),
+        (refund::Event::Made(made()), "refused: Made means nothing in Succeeded"),
+    ]);
+    // Asked twice, the purchase sets it aside once.
+    check::<Checkout>(&[
+        (request(PRICE, FEE), "CreatingSession: create_checkout_session"),
+        (
+            reported(paid()),
+            "Settled: mail receipt / know pi_1, post paid:pi_1, grant PAID, row SETTLED",
+        ),
+        (reserve(wish(Some(PRICE))), "Settled: / tell refund Reserved"),
+        (reserve(wish(Some(PRICE))), "Settled: / tell refund Reserved"),
+    ]);
+}
+
+#[test]
+fn s19_of_two_refunds_of_60_of_100_one_is_refused_with_what_is_left() {
+    let mut world = World::settled();
+    world.wish(refund_id(), 60, KEPT);
+    world.wish(other_refund_id(), 60, KEPT);
+    world.run_out();
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Succeeded { .. }));
+    let left = Rejection::ExceedsRefundable { refundable: 40 };
+    assert_eq!(rejection(&world, other_refund_id()), left);
+    assert_eq!(world.stripe.given_back(), 60);
+    assert!(matches!(world.purchase, State::PartlyRefunded { .. }));
+    assert_eq!(world.access, GrantKind::Paid);
+    agrees(&world);
+}
+
+#[test]
+fn s19_a_wish_that_was_thought_over_before_something_changed_is_refused() {
+    let mut world = World::settled();
+    give_back(&mut world, 10);
+    let thought_over = refund::Wish { expected: Some(PAID), ..wish(None) };
+    world.tell_refund(refund_id(), &refund::Event::Request(Box::new(thought_over)));
+    world.run_out();
+    assert_eq!(rejection(&world, refund_id()), Rejection::Changed { refundable: PAID - 10 });
+}
+
+#[test]
+fn s20_answer_and_webhook_in_either_order_are_one_posting() {
+    for webhook_first in [true, false] {
+        let mut world = World::settled();
+        world.wish(refund_id(), 60, KEPT);
+        world.deliver(0);
+        world.deliver(0);
+        world.perform(0, Pace::AtOnce);
+        let webhook = E::RefundReported(world.stripe.refunds[0].0.clone());
+        if webhook_first {
+            world.tell_purchase(&webhook);
+            world.run_out();
+        } else {
+            world.run_out();
+            assert!(!world.tell_purchase(&webhook), "it was known");
+        }
+        assert_eq!(world.ledger.stripe, PAID - 60);
+        agrees(&world);
+    }
+}
+
+#[test]
+fn s21_partial_partial_and_the_rest_with_a_fee_that_rounds() {
+    let mut world = World::settled();
+    for (amount, fee, access) in
+        [(33, 2, GrantKind::Paid), (33, 5, GrantKind::Paid), (34, 7, GrantKind::Refunded)]
+    {
+        give_back(&mut world, amount);
+        assert_eq!(world.ledger.platform_fee, fee - PART);
+        assert_eq!(world.access, access);
+        agrees(&world);
+    }
+    assert_eq!((world.ledger.stripe, world.ledger.creator, world.ledger.due), (0, 0, 0));
+    assert!(matches!(world.purchase, State::Refunded { .. }));
+    assert!(world.cases.is_empty(), "{:?}", world.cases);
+}
+
+#[test]
+fn s21_a_part_takes_the_access_if_that_was_asked_for() {
+    let mut world = World::settled();
+    world.wish(refund_id(), 10, AccessAfter::Revoked);
+    world.run_out();
+    assert_eq!(world.access, GrantKind::Revoked);
+    assert!(matches!(world.purchase, State::PartlyRefunded { .. }));
+    agrees(&world);
+}
+
+#[test]
+fn s22_a_refund_in_the_dashboard_is_imported() {
+    let mut world = World::settled();
+    give_back(&mut world, PAID);
+    assert!(matches!(world.purchase, State::Refunded { .. }));
+    assert_eq!(world.access, GrantKind::Refunded);
+    assert_eq!(world.refund_rows.values().collect::<Vec<_>>(), [&record::RefundStatus::Succeeded]);
+    agrees(&world);
+    // Without the creator's part: the creator owes it.
+    let mut world = World::settled();
+    let made = world.stripe.refund(None, PAID, RefundStatus::Succeeded, TransferPart::Kept);
+    world.tell_purchase(&E::RefundReported(made.unwrap()));
+    world.run_out();
+    assert_eq!(world.ledger.due, PAID);
+    agrees(&world);
+}
+
+#[test]
+fn s23_a_pending_refund_is_reserved_and_says_why() {
+    let mut world = World::settled();
+    world.wish(refund_id(), 60, KEPT);
+    world.deliver(0);
+    world.deliver(0);
+    world.perform(0, Pace::Slowly);
+    world.run_out();
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Pending { .. }));
+    assert_eq!(world.ledger.stripe, PAID, "the buyer has not got it");
+    world.wish(other_refund_id(), 60, KEPT);
+    world.run_out();
+    let left = Rejection::ExceedsRefundable { refundable: 40 };
+    assert_eq!(rejection(&world, other_refund_id()), left);
+    agrees(&world);
+    // Every webhook is lost: the timer finds out.
+    world.stripe.settle_refund(0, RefundStatus::Succeeded);
+    let world = world.left_alone();
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Succeeded { .. }));
+    agrees(&world);
+}
+
+#[test]
+fn s23_the_row_says_why() {
+    let asked = refund::Event::Request(Box::new(wish(Some(500))));
+    let reserving = Refund::start(&asked, START).unwrap().state;
+    let at_stripe = Refund::step(&reserving, &reserved(500), START).unwrap().state;
+    let pending = asked_for(refund_id(), "re_1", 500, RefundStatus::Pending);
+    let step = Refund::step(&at_stripe, &refund::Event::Reported(pending), START).unwrap();
+    let why = step.records.iter().find_map(|record| match record {
+        Record::Refund(row) => row.failure.as_deref(),
+        _ => None,
+    });
+    assert_eq!(why, Some("insufficient_funds"));
+}
+
+#[test]
+fn s24_a_refund_that_fails_after_success_is_taken_back() {
+    let mut world = World::settled();
+    give_back(&mut world, PAID);
+    assert_eq!(world.access, GrantKind::Refunded);
+    refund_fails(&mut world);
+    assert!(matches!(world.purchase, State::Settled { .. }));
+    assert_eq!(world.access, GrantKind::Paid);
+    assert!(world.cases.contains("refund_failed"));
+    // The creator has it again, and all is as after the payment.
+    assert_eq!(world.stripe.transferred, PAID - PART);
+    assert_eq!((world.ledger.creator, world.ledger.platform_fee), (PART - PAID, -PART));
+    assert_eq!((world.ledger.stripe, world.ledger.due), (PAID, 0));
+    agrees(&world);
+    // And it can be given back again.
+    world.wish(refund_id(), PAID, KEPT);
+    world.run_out();
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Succeeded { .. }));
+    agrees(&world);
+}
+
+#[test]
+fn s24_whoever_asked_hears_that_it_failed() {
+    let mut world = World::settled();
+    world.wish(refund_id(), 60, AccessAfter::Revoked);
+    world.run_out();
+    assert_eq!(world.access, GrantKind::Revoked);
+    refund_fails(&mut world);
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Failed { .. }));
+    assert_eq!(world.access, GrantKind::Paid);
+    agrees(&world);
+}
+
+#[test]
+fn s25_nothing_is_given_back_while_a_dispute_is_open() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    world.wish(refund_id(), 10, KEPT);
+    world.run_out();
+    assert_eq!(rejection(&world, refund_id()), Rejection::DisputeOpen);
+    assert_eq!(world.stripe.given_back(), 0);
+    agrees(&world);
+    // A bank that only asks takes nothing: a refund may settle it.
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::Inquiry);
+    assert_eq!(world.access, GrantKind::Paid);
+    world.wish(refund_id(), PAID, KEPT);
+    world.run_out();
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Succeeded { .. }));
+    agrees(&world);
+}
+
+#[test]
+fn s26_a_dispute_that_is_over_stays_over() {
+    let reported = |status| dispute_reported(disputed(PRICE, status));
+    check::<Dispute>(&[
+        (
+            reported(DisputeStatus::Lost),
+            "Lost: / dispute LOST, post dispute_withdrawn:dp_1, post dispute_lost:dp_1",
+        ),
+        (reported(DisputeStatus::NeedsResponse), "refused: the bank has decided"),
+        (reported(DisputeStatus::UnderReview), "refused: the bank has decided"),
+        (reported(DisputeStatus::Lost), "refused: this was known"),
+    ]);
+    // Created and closed arrive in either order: each leads to reading how it is.
+    let mut world = World::settled();
+    world.stripe.dispute(DisputeStatus::Lost);
+    hear_of_dispute(&mut world);
+    hear_of_dispute(&mut world);
+    assert!(matches!(world.purchase, State::ChargedBack { .. }));
+    assert_eq!(world.dispute_row, Some("LOST"));
+    agrees(&world);
+}
+
+#[test]
+fn s27_more_is_disputed_than_is_left_of_the_payment() {
+    let mut world = World::settled();
+    give_back(&mut world, 30);
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    dispute(&mut world, DisputeStatus::Lost);
+    // All was taken from the platform, the creator had 70 left to lose.
+    assert_eq!(world.ledger.stripe, PAID - 30 - PAID - DISPUTE_FEE);
+    assert_eq!((world.ledger.creator, world.ledger.due), (0, 30));
+    assert_eq!(world.access, GrantKind::ChargedBack);
+    agrees(&world);
+}
+
+#[test]
+fn s28_a_dispute_that_is_won_gives_balance_and_access_back() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    assert_eq!((world.access, world.ledger.creator), (GrantKind::Disputed, 0));
+    assert_eq!(world.ledger.dispute_hold, PAID);
+    dispute(&mut world, DisputeStatus::Won);
+    assert_eq!((world.access, world.ledger.creator), (GrantKind::Paid, PART - PAID));
+    assert_eq!((world.ledger.stripe, world.ledger.dispute_hold), (PAID, 0));
+    assert_eq!((world.ledger.platform_fee, world.ledger.due), (-PART, 0));
+    agrees(&world);
+}
+
+#[test]
+fn s28_what_was_refunded_stays_refunded() {
+    let mut world = World::settled();
+    give_back(&mut world, PAID);
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    dispute(&mut world, DisputeStatus::Won);
+    assert!(matches!(world.purchase, State::Refunded { .. }));
+    assert_eq!(world.access, GrantKind::Refunded);
+    agrees(&world);
+}
+
+#[test]
+fn s29_the_transfer_is_reversed_once() {
+    let mut world = World::settled();
+    world.stripe.dispute(DisputeStatus::NeedsResponse);
+    for _ in 0..3 {
+        hear_of_dispute(&mut world);
+    }
+    assert_eq!((world.reversals, world.stripe.for_dispute), (1, PAID));
+    dispute(&mut world, DisputeStatus::Lost);
+    assert_eq!(world.reversals, 1);
+    assert_eq!(world.ledger.due, 0, "the creator has lost it");
+    agrees(&world);
+}
+
+#[test]
+fn s29_what_cannot_be_recovered_is_a_receivable() {
+    let mut world = World::settled();
+    world.stripe.dispute(DisputeStatus::NeedsResponse);
+    world.tell_purchase(&E::ReturnsChanged);
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    world.fail(0);
+    world.run_out();
+    assert!(world.cases.contains("reversal_refused"));
+    dispute(&mut world, DisputeStatus::Lost);
+    assert_eq!((world.ledger.due, world.ledger.creator), (PAID, PART - PAID));
+    assert_eq!(world.stripe.for_dispute, 0);
+    let returns = returns_of(&world.purchase).unwrap();
+    assert_eq!(returns.disputes[0].reversal, Reversal::Refused);
+    agrees(&world);
+}
+
+/// Whatever account the creator has by now: the sale remembers the one that was paid, and the world knows of
+/// no other.
+#[test]
+fn s31_what_is_taken_and_given_again_is_the_first_accounts() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    world.stripe.reinstate();
+    world.tell_purchase(&E::ReturnsChanged);
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    let again = world.calls.iter().find_map(|call| match &call.effect {
+        Effect::CreateTransfer { account, .. } => Some(account.as_str()),
+        _ => None,
+    });
+    assert_eq!(again, Some("acct_1"));
+    world.run_out();
+    agrees(&world);
+}
+
+#[test]
+fn s07_a_refund_never_goes_backwards() {
+    let reported = |status| refund::Event::Reported(asked_for(refund_id(), "re_1", 500, status));
+    let unplaced = "refused: Reported means nothing in ";
+    check::<Refund>(&[
+        (
+            refund::Event::Request(Box::new(wish(Some(500)))),
+            "Reserving: / refund REQUESTED, tell checkout ReserveRefund",
+        ),
+        (reserved(500), "AtStripe: create_refund / refund REQUESTED"),
+        (reported(RefundStatus::Pending), "Pending: mail refunded / refund PENDING"),
+        (reported(RefundStatus::Pending), "refused: the money is still on its way"),
+        (reported(RefundStatus::Succeeded), "Succeeded: / refund SUCCEEDED"),
+        (reported(RefundStatus::Pending), &format!("{unplaced}Succeeded")),
+        (reported(RefundStatus::Failed), "Failed: mail refund_failed / refund FAILED"),
+        (reported(RefundStatus::Succeeded), &format!("{unplaced}Failed")),
+        (reported(RefundStatus::Pending), &format!("{unplaced}Failed")),
+    ]);
+}
+
+/// A state as version 1 stored it.
+fn of_version_1(name: &str) -> State {
+    let stored = include_str!("../golden/checkout_version_1.json");
+    let stored: Value = serde_json::from_str(stored).unwrap();
+    Checkout::upgrade(1, stored["states"][name].clone()).unwrap()
+}
+
+/// Where it comes to by events, without a refusal.
+fn after(mut state: State, events: &[E]) -> (State, Vec<Record>) {
+    let mut records = Vec::new();
+    for event in events {
+        let step = Checkout::step(&state, event, START).unwrap();
+        state = step.state;
+        records.extend(step.records);
+    }
+    (state, records)
+}
+
+/// Version 1 asked for the refund itself, without a name.
+#[test]
+fn s50_a_duplicate_of_version_1_is_refunded() {
+    let all = Share { reversed: PRICE, fee: FEE };
+    let given_back = |status| {
+        let refund = crate::examples_returns::by_hand("re_1", PRICE, status);
+        read(1, charge(PRICE, vec![refund], Vec::new(), all))
+    };
+    let answered = || refunded(PRICE, RefundStatus::Succeeded);
+    let (state, records) = after(
+        of_version_1("RefundingDuplicate"),
+        &[answered(), given_back(RefundStatus::Succeeded)],
+    );
+    assert!(matches!(state, State::Refunded { .. }));
+    let rows = |record: &Record| match record {
+        Record::Checkout(row) => Some((row.status, row.reason.clone())),
+        _ => None,
+    };
+    let row = (record::CheckoutStatus::Refunded, Some("duplicate".to_owned()));
+    assert_eq!(records.iter().filter_map(rows).collect::<Vec<_>>(), [row]);
+    // Stripe would not.
+    let nothing = read(1, charge(PRICE, Vec::new(), Vec::new(), Share::default()));
+    let refused = E::RefundFailed(failure("charge_disputed"));
+    let (state, records) = after(of_version_1("RefundingDuplicate"), &[refused, nothing]);
+    assert!(matches!(state, State::Quarantined { .. }));
+    assert!(records.iter().any(|record| matches!(record, Record::OperatorCase(_))));
+    // It takes its time: the timer that was set goes on.
+    let (state, _) = after(
+        of_version_1("RefundingDuplicate"),
+        &[E::TimerFired, given_back(RefundStatus::Pending)],
+    );
+    assert!(returns_of(&state).unwrap().look_at.is_some());
+}
+
+/// What was given back once, and is heard of again, is posted under its old key and gives no access.
+#[test]
+fn s50_what_version_1_gave_back_stays_so() {
+    let read_again = |reading, status| {
+        let refund = crate::examples_returns::by_hand("re_1", PRICE + 1, status);
+        let back = Share { reversed: PRICE + 1, fee: FEE };
+        read(reading, charge(PRICE + 1, vec![refund], Vec::new(), back))
+    };
+    let heard = refunded(PRICE + 1, RefundStatus::Succeeded);
+    let events = [heard, read_again(1, RefundStatus::Succeeded)];
+    let (state, records) = after(of_version_1("Refunded"), &events);
+    assert!(matches!(state, State::Refunded { .. }));
+    let posted: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Ledger(posting) => Some(posting.key.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(posted, ["refund:re_1"]);
+    let failed = [E::ReturnsChanged, read_again(2, RefundStatus::Failed)];
+    let (state, records) = after(state, &failed);
+    assert!(matches!(state, State::Quarantined { .. }), "it was never granted: {state:?}");
+    assert!(!records.iter().any(|record| matches!(record, Record::Access(_))));
+}
