@@ -212,7 +212,7 @@ impl Checkouts {
         let pending = write.commit(app, wake_up).await?;
         match opened(app, id).await {
             Ok(answer) => {
-                pending.answer(app, &answer).await?;
+                pending.answer_if_done(app, &answer).await?;
                 Ok(answer.into())
             }
             Err(problem) => {

@@ -167,7 +167,7 @@ async fn carry_out(
         Ok(answer) => {
             // The link is a secret: it is not kept among the answers, and looked up again for a repetition.
             let body = Onboarding { url: None, ..answer.body.clone() };
-            pending.answer(app, &Answer { body, ..answer.clone() }).await?;
+            pending.answer_if_done(app, &Answer { body, ..answer.clone() }).await?;
             Ok(answer)
         }
         Err(problem) => {

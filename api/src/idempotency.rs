@@ -215,11 +215,20 @@ impl Write {
 pub struct Pending(Ticket);
 
 impl Pending {
-    /// Stores the answer. A 202 is none yet: a repetition takes the write up at once, and waits again.
+    /// Stores the answer.
     pub async fn answer<T: ToJSON>(&self, app: &App, answer: &Answer<T>) -> Result<(), Problem> {
+        self.0.store(app.engine.database().write(), answer).await
+    }
+
+    /// Stores the answer, where a 202 is none yet: a repetition takes the write up at once, and waits again.
+    pub async fn answer_if_done<T: ToJSON>(
+        &self,
+        app: &App,
+        answer: &Answer<T>,
+    ) -> Result<(), Problem> {
         match answer.status {
             StatusCode::ACCEPTED => self.leave_open(app).await,
-            _ => self.0.store(app.engine.database().write(), answer).await,
+            _ => self.answer(app, answer).await,
         }
     }
 

@@ -144,7 +144,7 @@ impl ManualPlans {
             Heard::Yes => Answer::done(view),
             Heard::NotYet => Answer::accepted(format!("/v2/runs/{run}"), view),
         };
-        pending.answer(app, &answer).await?;
+        pending.answer_if_done(app, &answer).await?;
         Ok(answer.into())
     }
 }
