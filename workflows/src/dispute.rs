@@ -5,7 +5,7 @@
 //!   in: the purchase reads the dispute, and tells this run what it read;
 //! - a decision of the bank's is final here as it is at Stripe.
 //!
-//! The purchase ([`checkout`](crate::checkout)) takes the creator's part back, passes it on again if the
+//! The purchase ([`crate::checkout`]) takes the creator's part back, passes it on again if the
 //! dispute is won, and says what becomes of the access.
 //!
 //! Diagram: `workflows/diagrams/dispute.mmd`, explored from this file.

@@ -11,7 +11,7 @@
 //! - the money that was set aside is set free again when Stripe will not give it back.
 //!
 //! What is posted and what becomes of the access is the purchase's affair
-//! ([`checkout`](crate::checkout)).
+//! ([`crate::checkout`]).
 //!
 //! Diagram: `workflows/diagrams/refund.mmd`, explored from this file.
 

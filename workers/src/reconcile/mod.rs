@@ -1,8 +1,8 @@
 //! Reconciliation: what Stripe says happened is held against what is known here, from both sides.
 //!
-//! First [events](events) that never arrived are put into the inbox, so that most differences mend
-//! themselves. Then every [movement](movements) of money gets a verdict. What differs becomes a case for a
-//! person, who may have it [put right](repair).
+//! First events (`events`) that never arrived are put into the inbox, so that most differences mend
+//! themselves. Then every movement of money (`movements`) gets a verdict. What differs becomes a case for a
+//! person, who may have it put right (`repair`).
 
 mod differences;
 mod events;
