@@ -1,7 +1,7 @@
 //! Refunds: money is given back to a buyer. The purchase's run is the judge of how much can be; the request waits
 //! for its word.
 
-use engine::{Awaited, Letter};
+use engine::{Awaited, Letter, WakeUp};
 use entities::{
     checkout::{self, Checkout},
     handle::Handle,
@@ -37,7 +37,7 @@ use crate::{
     codes::Code,
     config::App,
     handle::permitted,
-    idempotency::{Begun, Ticket, Write, Writer},
+    idempotency::{Begun, Pending, Start, Ticket, Write, Writer},
     list,
     moment::moment,
     page::of_handle,
@@ -238,6 +238,12 @@ impl Refunds {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
         };
+        // It was asked for before: what it found then counts, whatever has changed since.
+        if write.start == Start::TakenUp {
+            let id = RefundId(write.subject);
+            let pending = write.commit(app, WakeUp::default()).await?;
+            return Ok(answered(app, pending, id).await?.into());
+        }
         // In the transaction: whoever holds one connection must not wait for another.
         let (row, asked) = asked(app, &write.transaction, &handle, &page, &body).await?;
         let asked = Asked { by: Some(caller.0.subject.clone()), ..asked };
@@ -395,7 +401,16 @@ async fn carry_out(
     };
     let sent = app.engine.send(&write.transaction, letter).await?;
     let pending = write.commit(app, sent.wake_up).await?;
-    match reserved(app, id, row).await {
+    answered(app, pending, id).await
+}
+
+/// Waits for the judge's word, and keeps the answer.
+async fn answered(
+    app: &App,
+    pending: Pending,
+    id: RefundId,
+) -> Result<Answer<RefundView>, Problem> {
+    match reserved(app, id).await {
         Ok(answer) => {
             pending.answer(app, &answer).await?;
             Ok(answer)
@@ -420,19 +435,14 @@ fn sale(row: &Checkout) -> Result<Sale, Problem> {
     })
 }
 
-/// Waits for the judge's word.
-async fn reserved(
-    app: &App,
-    id: RefundId,
-    checkout: &Checkout,
-) -> Result<Answer<RefundView>, Problem> {
+async fn reserved(app: &App, id: RefundId) -> Result<Answer<RefundView>, Problem> {
     let run = RunId::of(Machine::NAME, id.0);
     let judged = |run: &Run| !matches!(run.state_name.as_str(), "" | "Reserving");
     let reached = app.engine.wait(run, app.config.answer_within, judged).await?;
-    if let (Awaited::Reached(_), Some(State::Rejected { why, .. })) =
+    if let (Awaited::Reached(_), Some(State::Rejected { why, wish })) =
         (&reached, app.engine.state::<Machine>(id.0).await?)
     {
-        return Err(rejected(why, currency(checkout)?));
+        return Err(rejected(why, wish.sale.currency));
     }
     let row = refund::find_any_handle(app.engine.database().read(), id.0).await?;
     let view = match row {

@@ -91,7 +91,8 @@ pub struct Change {
     pub at: i64,
 }
 
-/// Changes accesses that still come from these purchases. Each may be named once.
+/// Changes accesses that still come from these purchases. Each may be named once. A purchase that gives access again
+/// takes a place that nobody holds: a later purchase, which was given back since, may have had it.
 pub fn change(together: &mut Together, changes: &[Change]) {
     let dialect = together.dialect();
     let rows = Rows::new()
@@ -101,9 +102,10 @@ pub fn change(together: &mut Together, changes: &[Change]) {
         .text("kind", changes.iter().map(|change| change.kind))
         .number("at", changes.iter().map(|change| change.at));
     let sql = format!(
-        "UPDATE entitlement SET kind = t.kind, since = t.at FROM {} \
+        "UPDATE entitlement SET kind = t.kind, checkout_id = t.checkout_id, since = t.at FROM {} \
          WHERE entitlement.page_id = t.page_id AND entitlement.visitor_id = t.visitor_id \
-         AND entitlement.checkout_id = t.checkout_id",
+         AND (entitlement.checkout_id = t.checkout_id \
+         OR (t.kind = 'PAID' AND entitlement.kind NOT IN {HELD}))",
         rows.source(dialect, together.first())
     );
     together.add(sql, rows.values(dialect));

@@ -62,7 +62,7 @@ pub async fn set(db: &impl ConnectionTrait, refunds: &[Refund]) -> Result<(), Db
          SELECT id, handle_id, checkout_id, page_id, status, amount, currency, reason, t.by, object, failure, \
          at, at FROM {} WHERE true ORDER BY id \
          ON CONFLICT (id) DO UPDATE SET status = excluded.status, \
-         amount = COALESCE(excluded.amount, refund.amount), \
+         amount = COALESCE(excluded.amount, refund.amount), currency = excluded.currency, \
          stripe_refund = COALESCE(excluded.stripe_refund, refund.stripe_refund), \
          failure = excluded.failure, updated_at = excluded.updated_at",
         rows.source(dialect, 1)
@@ -70,17 +70,7 @@ pub async fn set(db: &impl ConnectionTrait, refunds: &[Refund]) -> Result<(), Db
     execute(db, &sql, rows.values(dialect)).await.map(drop)
 }
 
-/// A refund of a handle's.
-pub async fn find(
-    db: &impl ConnectionTrait,
-    handle: Uuid,
-    id: Uuid,
-) -> Result<Option<Refund>, DbErr> {
-    let sql = "SELECT * FROM refund WHERE handle_id = $1 AND id = $2";
-    query_one(db, sql, vec![handle.into(), id.into()]).await
-}
-
-/// One refund, whoever's it is: for mails.
+/// One refund, whoever's it is: for mails, and for whoever has just asked for it.
 pub async fn find_any_handle(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Refund>, DbErr> {
     query_one(db, "SELECT * FROM refund WHERE id = $1", vec![id.into()]).await
 }

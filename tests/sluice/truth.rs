@@ -82,8 +82,8 @@ fn ledger(posted: &[Posted]) -> Books {
         match (kind.as_str(), account.as_str()) {
             ("paid" | "quarantined", "stripe") => totals.paid += amount,
             ("refund" | "refund_failed", "stripe") => totals.refunded -= amount,
-            // Taking a fee again that went back for nothing moves nothing at Stripe.
-            ("refund_failed" | "fee_taken_again", "platform_fee") => {}
+            // Taking a fee again that went back for nothing, or giving it up, moves nothing at Stripe.
+            ("fee_taken_again", "platform_fee") => {}
             (_, "platform_fee") => totals.fees -= amount,
             (_, "processor_fee") => totals.processor_fees += amount,
             (_, "dispute_fee") => totals.dispute_fees += amount,
@@ -170,7 +170,7 @@ pub async fn expect_same_earnings(installation: &Installation, shop: &Shop) {
                 one.owner.as_deref() == Some(account.as_str())
                     && one.currency.eq_ignore_ascii_case(currency)
                     && one.account == "platform_fee"
-                    && matches!(one.kind.as_str(), "refund_failed" | "fee_taken_again")
+                    && one.kind == "fee_taken_again"
             };
             let again: i64 = posted.iter().filter(again).map(|one| -one.amount).sum();
             let kept = totals.fees + again;

@@ -18,14 +18,16 @@
 //! what is known (paid, after expired), the session is retrieved, and that answer decides.
 //!
 //! This file says which event leads where until there is a payment, and `paid` from then on; `steps` says with
-//! which effects and records, `returns` what is remembered of what came back, and `fold` what a reading of it
-//! leads to.
+//! which effects and records, `returns` what is remembered of what came back and `creator` from whom, and `fold`
+//! what a reading of it leads to.
 //!
 //! Diagrams: `workflows/diagrams/checkout.mmd` until there is a payment and `checkout_paid.mmd` from then on,
 //! explored from these files.
 
+pub mod creator;
 mod fold;
 mod paid;
+mod passed_on;
 mod preview;
 pub mod returns;
 mod steps;
@@ -173,14 +175,10 @@ pub enum Event {
     ChargeRetrieved { reading: u32, charge: Box<Charge> },
     /// It cannot be read.
     ChargeUnreadable { reading: u32, failure: Failure },
-    /// The creator's part of a disputed payment was taken back.
-    TransferReversed { dispute: String },
-    /// It cannot be.
-    ReversalRefused { dispute: String, failure: Failure },
-    /// The creator has again what was taken for nothing, minor units.
-    TransferredAgain { cause: String, transfer: String, amount: i64 },
-    /// The creator cannot have it.
-    TransferRefused { cause: String, amount: i64, failure: Failure },
+    /// What was to be taken back from the creator cannot be.
+    ReversalRefused { cause: String, transfer: String, failure: Failure },
+    /// What the creator was to get again cannot be passed on.
+    TransferRefused { cause: String, failure: Failure },
     /// A card network warns of fraud.
     FraudWarning { warning: String },
     /// The payment's balance transaction became known.
@@ -330,12 +328,16 @@ impl Workflow for Checkout {
             ) => Ok(not_paid(state, wish, at)),
 
             // The fee may become known before the payment does: a posting stands in any order.
+            // And it tells that there was one, should its webhook be lost: so the session is read.
+            (
+                S::AwaitingPayment { order, session, .. }
+                | S::AwaitingFunds { order, session }
+                | S::Expiring { order, session, .. }
+                | S::Confirming { order, session },
+                E::ProcessorFee(fee),
+            ) => Ok(early_fee(retrieve_early(state, session, at), &order, fee)),
             (
                 S::CreatingSession { order, .. }
-                | S::AwaitingPayment { order, .. }
-                | S::AwaitingFunds { order, .. }
-                | S::Expiring { order, .. }
-                | S::Confirming { order, .. }
                 | S::Expired { order }
                 | S::Failed { order, .. }
                 | S::Cancelled { order, .. },
@@ -399,26 +401,19 @@ impl Workflow for Checkout {
             (Effect::RetrieveCharge { reading, .. }, Answer::Failed(failure)) => {
                 Event::ChargeUnreadable { reading: *reading, failure: failure.clone() }
             }
-            (Effect::ReverseTransfer { dispute, .. }, Answer::TransferReversed { .. }) => {
-                Event::TransferReversed { dispute: dispute.clone() }
+            // What was done is read, like all that comes back.
+            (_, Answer::TransferReversed { .. } | Answer::TransferCreated { .. }) => {
+                Event::ReturnsChanged
             }
-            (Effect::ReverseTransfer { dispute, .. }, Answer::Failed(failure)) => {
-                Event::ReversalRefused { dispute: dispute.clone(), failure: failure.clone() }
-            }
-            (
-                Effect::CreateTransfer { cause, amount, .. },
-                Answer::TransferCreated { transfer },
-            ) => Event::TransferredAgain {
-                cause: cause.clone(),
-                transfer: transfer.clone(),
-                amount: amount.minor,
-            },
-            (Effect::CreateTransfer { cause, amount, .. }, Answer::Failed(failure)) => {
-                Event::TransferRefused {
+            (Effect::ReverseTransfer { cause, transfer, .. }, Answer::Failed(failure)) => {
+                Event::ReversalRefused {
                     cause: cause.clone(),
-                    amount: amount.minor,
+                    transfer: transfer.clone(),
                     failure: failure.clone(),
                 }
+            }
+            (Effect::CreateTransfer { cause, .. }, Answer::Failed(failure)) => {
+                Event::TransferRefused { cause: cause.clone(), failure: failure.clone() }
             }
             // Nobody waits for a mail.
             _ => return None,

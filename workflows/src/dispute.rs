@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::{Answer, Effect},
     id::DisputeId,
-    ledger::{self, Sale},
+    ledger::{self, Moved, Sale, Transaction},
     record::{self, DisputeUpdate, Record},
     stripe::{self, DisputeStatus as AtStripe},
     timestamp::Timestamp,
@@ -89,10 +89,16 @@ impl Workflow for Dispute {
                 | S::Closed { known },
                 E::Reported { facts, .. },
             ) if known.facts == *facts => Err(Refused::because("this was known")),
-            (S::Won { .. } | S::Lost { .. } | S::Closed { .. }, E::Reported { facts, .. })
-                if is_undecided(facts.status) =>
-            {
-                Err(Refused::because("the bank has decided"))
+            (
+                S::Won { known } | S::Lost { known } | S::Closed { known },
+                E::Reported { sale, facts },
+            ) if is_undecided(facts.status) => {
+                // The decision stays. What was moved was moved all the same.
+                let facts = stripe::Dispute { status: known.facts.status, ..facts.clone() };
+                match known.facts == facts {
+                    true => Err(Refused::because("the bank has decided")),
+                    false => Ok(follow(Some(&known), sale, &facts)),
+                }
             }
             (
                 S::Opened { known }
@@ -141,23 +147,41 @@ fn is_undecided(status: AtStripe) -> bool {
     matches!(status, AtStripe::Inquiry | AtStripe::NeedsResponse | AtStripe::UnderReview)
 }
 
+/// Minor units that are lost for good.
+fn lost(facts: &stripe::Dispute) -> i64 {
+    match facts.status {
+        AtStripe::Lost => facts.withdrawn - facts.reinstated,
+        _ => 0,
+    }
+}
+
+/// What has moved since, posted.
+fn postings(before: Option<&Known>, sale: &Sale, facts: &stripe::Dispute) -> Vec<Transaction> {
+    let was = |moved: fn(&stripe::Dispute) -> Moved| {
+        before.map_or(Moved::default(), |known| moved(&known.facts))
+    };
+    let withdrawn: fn(&stripe::Dispute) -> Moved =
+        |facts| Moved { amount: facts.withdrawn, fee: facts.fee };
+    let reinstated: fn(&stripe::Dispute) -> Moved =
+        |facts| Moved { amount: facts.reinstated, fee: facts.fee_reinstated };
+    let lost_before = before.map_or(0, |known| lost(&known.facts));
+    let mut postings = Vec::new();
+    if withdrawn(facts) != was(withdrawn) {
+        postings.push(ledger::dispute_withdrawn(sale, facts, was(withdrawn)));
+    }
+    if reinstated(facts) != was(reinstated) {
+        postings.push(ledger::dispute_reinstated(sale, facts, was(reinstated)));
+    }
+    if lost(facts) != lost_before {
+        postings.push(ledger::dispute_lost(sale, facts, lost(facts), lost_before));
+    }
+    postings
+}
+
 /// Posts what has moved since, and goes where the bank is.
 fn follow(before: Option<&Known>, sale: &Sale, facts: &stripe::Dispute) -> Step<State> {
     let known = Known { sale: sale.clone(), facts: facts.clone() };
-    let lost = |facts: &stripe::Dispute| {
-        facts.status == AtStripe::Lost && facts.withdrawn > facts.reinstated
-    };
-    let had = |moved: fn(&stripe::Dispute) -> bool| before.is_some_and(|known| moved(&known.facts));
-    let mut postings = Vec::new();
-    if facts.withdrawn > 0 && !had(|facts| facts.withdrawn > 0) {
-        postings.push(ledger::dispute_withdrawn(sale, facts));
-    }
-    if facts.reinstated > 0 && !had(|facts| facts.reinstated > 0) {
-        postings.push(ledger::dispute_reinstated(sale, facts));
-    }
-    if lost(facts) && !before.is_some_and(|known| lost(&known.facts)) {
-        postings.push(ledger::dispute_lost(sale, facts));
-    }
+    let postings = postings(before, sale, facts);
     let (status, next) = match facts.status {
         AtStripe::Inquiry | AtStripe::NeedsResponse => {
             (record::DisputeStatus::Open, State::Opened { known })

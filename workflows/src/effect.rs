@@ -73,6 +73,9 @@ pub enum Effect {
         amount: i64,
         /// Whether the platform's fee goes back too. Stripe refuses the question when there was no fee.
         fee: FeeReturn,
+        /// Whether the creator's part comes back with it. All that versions before this asked for did.
+        #[serde(default)]
+        transfer: TransferReturn,
         /// What asks for it. Absent in what versions before there were refund runs asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<RefundId>,
@@ -93,8 +96,8 @@ pub enum Effect {
         /// Which reading this is: only the answer to the newest counts.
         reading: u32,
     },
-    /// Take a part of a transfer back from the creator, since the buyer's bank has taken it from the platform.
-    /// <https://docs.stripe.com/api/transfer_reversals/create>
+    /// Take a part of a transfer back from the creator, since the buyer's bank has taken it from the platform,
+    /// or the buyer was given it back without. <https://docs.stripe.com/api/transfer_reversals/create>
     ReverseTransfer {
         /// `tr_…`
         transfer: String,
@@ -102,8 +105,8 @@ pub enum Effect {
         amount: i64,
         /// Whether the creator gets that part of the platform's fee back.
         fee: FeeReturn,
-        /// `dp_…`: why.
-        dispute: String,
+        /// `dp_…` or `re_…`: why.
+        cause: String,
     },
     /// Pass on again what was taken from a creator for nothing.
     /// <https://docs.stripe.com/api/transfers/create>
@@ -116,6 +119,8 @@ pub enum Effect {
         cause: String,
         /// Whose payment it was.
         checkout: CheckoutId,
+        /// Under which a reading of the payment finds it: see [`stripe::transfer_group`].
+        group: String,
     },
     /// Create the customer that a handle is to the platform. <https://docs.stripe.com/api/customers/create>
     CreateCustomer {
@@ -248,6 +253,17 @@ pub enum FeeReturn {
     Returned,
     /// There was none.
     NoFee,
+}
+
+/// Whether the creator's part comes back with a refund.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferReturn {
+    /// Stripe reverses the charge's transfer by as much.
+    #[default]
+    Returned,
+    /// Not with it: the charge's transfer has less left. It is taken back from what was passed on later.
+    Apart,
 }
 
 /// Every mail that Sluice sends. The performer looks up the address and the words; no mail address and no

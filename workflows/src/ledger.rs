@@ -21,9 +21,12 @@ use crate::{
     timestamp::Timestamp,
 };
 
-pub use dispute::{dispute_lost, dispute_reinstated, dispute_withdrawn};
+pub use dispute::{Moved, dispute_lost, dispute_reinstated, dispute_withdrawn};
 pub use payout::{payout, payout_failed, platform_payout, platform_payout_failed, written_off};
-pub use returns::{Share, fee_taken_again, refund_failed, refunded, reversed, transferred_again};
+pub use returns::{
+    Share, fee_given_up, fee_returned, fee_taken_again, refund_failed, refunded, reversed,
+    transferred_again,
+};
 pub use sale::{exchanged, paid, plan_invoice, processor_fee};
 
 /// An account of the ledger.
@@ -103,7 +106,7 @@ pub enum Kind {
     TransferReversed,
     /// The creator got again what had been taken back for nothing.
     TransferredAgain,
-    /// The platform took its fee again, of a dispute that was won.
+    /// The platform took its fee again, of what came back for nothing, or gave it up once more.
     FeeTakenAgain,
     /// Stripe took a disputed amount.
     DisputeWithdrawn,
@@ -136,7 +139,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Transaction {
     /// Unique: a posting happens once. `paid:pi_…`, `fee:txn_…`, `refund:re_…`, `refund_failed:re_…`,
-    /// `reversal:tr_…:{minor units reversed}:{fee returned}`, `transfer:tr_…`, `dispute_withdrawn:dp_…`,
+    /// `reversal:trr_…`, `transfer:tr_…`, `dispute_withdrawn:dp_…`,
     /// `payout:po_…`, `plan_invoice:in_…` …
     pub key: String,
     /// What it is about.

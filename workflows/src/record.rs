@@ -607,6 +607,10 @@ pub enum CaseKind {
     EarlyFraudWarning,
     /// Stripe reported a fee in another currency than the sale's.
     FeeCurrency,
+    /// Money came back in another currency than the sale's.
+    ReturnsCurrency,
+    /// What came back of a payment cannot be read.
+    PaymentUnreadable,
     /// An event of Stripe's that no run knows.
     UnmatchedWebhook,
     /// A handle pays for more than one subscription.

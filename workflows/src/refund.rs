@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     checkout,
-    effect::{Answer, Effect, Failure, FeeReturn, Mail},
+    effect::{Answer, Effect, Failure, FeeReturn, Mail, TransferReturn},
     id::RefundId,
     ledger::Sale,
     message::Message,
@@ -110,7 +110,13 @@ pub enum Event {
     /// Somebody wants money to be given back.
     Request(Box<Wish>),
     /// The purchase has set the money aside.
-    Reserved { amount: Money, payment_intent: String, fee: FeeReturn },
+    Reserved {
+        amount: Money,
+        payment_intent: String,
+        fee: FeeReturn,
+        #[serde(default)]
+        transfer: TransferReturn,
+    },
     /// The purchase has not.
     Rejected(Rejection),
     /// Stripe accepted the refund.
@@ -146,8 +152,8 @@ impl Workflow for Refund {
     fn step(state: &State, event: &Event, _at: Timestamp) -> Result<Step<State>, Refused> {
         use {Event as E, State as S};
         match (state.clone(), event) {
-            (S::Reserving { wish }, E::Reserved { amount, payment_intent, fee }) => {
-                Ok(ask_stripe(wish, *amount, payment_intent, *fee))
+            (S::Reserving { wish }, E::Reserved { amount, payment_intent, fee, transfer }) => {
+                Ok(ask_stripe(wish, *amount, payment_intent, (*fee, *transfer)))
             }
             (S::Reserving { wish }, E::Rejected(why)) => Ok(rejected(wish, *why)),
 
@@ -216,11 +222,17 @@ fn asked(wish: &Wish) -> Option<Money> {
     wish.amount.map(|minor| Money::new(minor, wish.sale.currency))
 }
 
-fn ask_stripe(wish: Wish, amount: Money, payment_intent: &str, fee: FeeReturn) -> Step<State> {
+fn ask_stripe(
+    wish: Wish,
+    amount: Money,
+    payment_intent: &str,
+    (fee, transfer): (FeeReturn, TransferReturn),
+) -> Step<State> {
     let effect = Effect::CreateRefund {
         payment_intent: payment_intent.to_owned(),
         amount: amount.minor,
         fee,
+        transfer,
         asked: Some(wish.refund),
         checkout: Some(wish.sale.checkout),
     };
@@ -298,16 +310,17 @@ fn reported(
     })
 }
 
-/// The buyer hears once that the money is on its way, and once if it does not arrive after all. Who paid twice
-/// hears why.
+/// The buyer hears once that the money is on its way, and once if it does not arrive after all. Who paid twice,
+/// and gets it all back without anybody's asking, hears why.
 fn mail(before: &State, wish: &Wish, now: AtStripe) -> Option<Mail> {
     let told = matches!(before, State::Pending { .. } | State::Succeeded { .. });
-    match (wish.reason, now) {
+    let is_automatic = wish.by.is_none() && wish.reason == RefundReason::Duplicate;
+    match (is_automatic, now) {
         (_, AtStripe::Failed | AtStripe::Canceled) if told => Some(Mail::RefundFailed(wish.refund)),
         (_, AtStripe::Failed | AtStripe::Canceled) => None,
         (_, AtStripe::Pending | AtStripe::Succeeded) if told => None,
-        (RefundReason::Duplicate, _) => Some(Mail::DuplicateRefunded(wish.sale.checkout)),
-        (_, AtStripe::Pending | AtStripe::Succeeded) => Some(Mail::Refunded(wish.refund)),
+        (true, _) => Some(Mail::DuplicateRefunded(wish.sale.checkout)),
+        (false, AtStripe::Pending | AtStripe::Succeeded) => Some(Mail::Refunded(wish.refund)),
     }
 }
 

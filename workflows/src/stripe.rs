@@ -133,26 +133,12 @@ pub struct Refund {
     pub amount: i64,
     /// Whether the money is on its way.
     pub status: RefundStatus,
-    /// Whether a part of the transfer came back with it.
-    #[serde(default)]
-    pub transfer: TransferPart,
     /// Who asked for it here; none, if it was made in Stripe's dashboard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<RefundId>,
     /// Why it is pending or failed, in Stripe's words: an open set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// Whether a refund took its part of the transfer back from the creator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferPart {
-    /// It did: `transfer_reversal` is set.
-    Reversed,
-    /// It did not, or is not known to.
-    #[default]
-    Kept,
 }
 
 /// `refund.status`, with `requires_action` counted as pending.
@@ -188,8 +174,10 @@ pub struct Charge {
     pub refunds: Vec<Refund>,
     /// Every dispute, the oldest first.
     pub disputes: Vec<Dispute>,
-    /// What was passed on to the creator; none, if nothing was.
+    /// What was passed on to the creator with it; none, if nothing was.
     pub transfer: Option<Transfer>,
+    /// What was passed on later, in the charge's [`transfer_group`], the oldest first.
+    pub again: Vec<Transfer>,
     /// Minor units of the application fee that went back to the creator, all together.
     pub fee_returned: i64,
 }
@@ -201,8 +189,32 @@ pub struct Transfer {
     pub id: String,
     /// Minor units that were passed on.
     pub amount: i64,
-    /// Minor units that came back of it, all together.
-    pub reversed: i64,
+    /// Of every amount: that of the platform's balance.
+    pub currency: Currency,
+    /// `re_…` or `dp_…`, for which it passes something on again. None, if it came with the charge, or was made
+    /// by hand.
+    #[serde(default)]
+    pub cause: Option<String>,
+    /// What came back of it, the oldest first.
+    pub reversals: Vec<TransferReversal>,
+}
+
+/// A part of a transfer that came back. <https://docs.stripe.com/api/transfer_reversals/object>
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TransferReversal {
+    /// `trr_…`
+    pub id: String,
+    /// Minor units.
+    pub amount: i64,
+    /// `re_…` or `dp_…`, with which or for which it came back. None, if somebody reversed it by hand.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+/// The transfer group of a payment: what Stripe itself names that of a destination charge.
+/// <https://docs.stripe.com/connect/separate-charges-and-transfers#transfer-options>
+pub fn transfer_group(payment_intent: &str) -> String {
+    format!("group_{payment_intent}")
 }
 
 /// A dispute as Stripe reported it. <https://docs.stripe.com/api/disputes/object>
@@ -224,6 +236,8 @@ pub struct Dispute {
     pub reinstated: i64,
     /// Minor units of the fee that came back.
     pub fee_reinstated: i64,
+    /// Of what was taken and came back: that of the platform's balance.
+    pub currency: Currency,
     /// Until when evidence is taken.
     pub evidence_due: Option<Timestamp>,
 }

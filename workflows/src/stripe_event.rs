@@ -14,7 +14,7 @@ use crate::{
     message::Message,
     money::Currency,
     plan_subscription,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session, TransferPart},
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
 };
 
 /// Metadata key that holds the checkout's id on sessions, payment intents, charges and refunds.
@@ -75,8 +75,6 @@ pub struct Object {
     currency: Option<String>,
     #[serde(default)]
     status: Option<serde_json::Value>,
-    #[serde(default, deserialize_with = "lenient")]
-    transfer_reversal: Option<Reference>,
     #[serde(default, deserialize_with = "lenient")]
     failure_reason: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -318,10 +316,6 @@ fn refund(object: &Object) -> Meaning {
         payment_intent,
         amount,
         status,
-        transfer: match &object.transfer_reversal {
-            Some(_) => TransferPart::Reversed,
-            None => TransferPart::Kept,
-        },
         asked: asked.and_then(|asked| asked.parse().ok()),
         reason: object.failure_reason.clone().or_else(|| object.pending_reason.clone()),
     };

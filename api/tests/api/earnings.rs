@@ -6,7 +6,7 @@ use uuid::Uuid;
 use workflows::{
     Timestamp,
     id::{CheckoutId, HandleId, PageId, PayoutId, RunId},
-    ledger::{self, About, Kind, Sale, Share, Transaction},
+    ledger::{self, About, Kind, Moved, Sale, Share, Transaction},
     money::Currency,
     stripe::{BalanceTransaction, Dispute, DisputeStatus, Payout, PayoutStatus},
 };
@@ -99,6 +99,7 @@ fn dispute(withdrawn: i64) -> Dispute {
         fee: 1_500,
         reinstated: 0,
         fee_reinstated: 0,
+        currency: workflows::money::Currency::USD,
         evidence_due: None,
     }
 }
@@ -134,14 +135,14 @@ async fn history(world: &World) {
     let returned = sale(world, "guide", None, Currency::USD).await;
     post(world, yesterday, &sold(&returned, day(world, 5))).await;
     let whole = Share { reversed: 1_000, fee: 50 };
-    let refund = workflows::ledger::reversed(&returned, "tr_1", whole, whole, today);
+    let refund = workflows::ledger::reversed(&returned, "tr_1", "trr_of_tr_1", whole, today);
     post(world, today, &[refund]).await;
     let lost = sale(world, "notes", None, Currency::USD).await;
     post(world, yesterday, &sold(&lost, day(world, -1))).await;
     let taken = [
-        ledger::dispute_withdrawn(&lost, &dispute(1_200)),
-        ledger::reversed(&lost, "tr_2", whole, whole, today),
-        ledger::dispute_lost(&lost, &dispute(1_200)),
+        ledger::dispute_withdrawn(&lost, &dispute(1_200), Moved::default()),
+        ledger::reversed(&lost, "tr_2", "trr_of_tr_2", whole, today),
+        ledger::dispute_lost(&lost, &dispute(1_200), 1_200, 0),
     ];
     post(world, today, &taken).await;
     let elsewhere = sale(world, "notes", Some("=cmd()"), Currency::parse("EUR").unwrap()).await;
@@ -223,13 +224,13 @@ async fn what_is_owed_is_shown_and_lowers_the_balance(world: World) {
     world.page("alice", "guide").await;
     let lost = sale(&world, "guide", None, Currency::USD).await;
     let mut postings = sold(&lost, day(&world, -1));
-    postings.push(ledger::dispute_withdrawn(&lost, &dispute(1_000)));
+    postings.push(ledger::dispute_withdrawn(&lost, &dispute(1_000), Moved::default()));
     post(&world, day(&world, 0), &postings).await;
     rolled_up(&world).await;
     let names = ["balanceCents", "receivableCents", "paidOutCents", "availableCents", "pendingSettlementCents"];
     let held = get(&world, EARNINGS).await.expect(200);
     assert_eq!(figures(&held, &names), [-50, 0, 0, -50, 0]);
-    post(&world, day(&world, 0), &[ledger::dispute_lost(&lost, &dispute(1_000))]).await;
+    post(&world, day(&world, 0), &[ledger::dispute_lost(&lost, &dispute(1_000), 1_000, 0)]).await;
     let behind = get(&world, EARNINGS).await.expect(200);
     assert_eq!((&behind["upToDate"], &behind["receivableCents"]), (&json!(false), &json!(0)));
     rolled_up(&world).await;

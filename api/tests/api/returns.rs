@@ -1,7 +1,7 @@
 //! Money that comes back, route by route: refunds with previews, disputes, and what becomes of the access.
 
 use serde_json::{Value, json};
-use workflows::stripe::{Dispute, DisputeStatus, Refund, RefundStatus, TransferPart};
+use workflows::stripe::{Dispute, DisputeStatus, Refund, RefundStatus};
 
 use crate::{
     on_both,
@@ -76,6 +76,7 @@ fn dispute(amount: i64, status: DisputeStatus) -> Dispute {
         fee: 1_500,
         reinstated: 0,
         fee_reinstated: 0,
+        currency: workflows::money::Currency::USD,
         evidence_due: None,
     }
 }
@@ -186,6 +187,51 @@ async fn a_repeated_request_gives_money_back_once(world: World) {
     other.problem(422, "idempotency_mismatch");
 }
 
+async fn s17_a_request_that_a_crash_left_is_taken_up_whatever_has_changed_since(world: World) {
+    shop(&world).await;
+    let (_, id) = sold(&world, "bob@example.com").await;
+    let token_of = preview(&world, json!({ "checkoutId": id, "amountCents": 400 })).await;
+    let wish = json!({ "checkoutId": id, "previewToken": token_of["previewToken"] });
+    let ask = || world.post(REFUND).bearer(token("alice")).key("once").json(wish.clone());
+    let first = ask().send().await.expect(202);
+    world.settle().await;
+    // The process ended before it had kept its answer.
+    world
+        .execute("UPDATE idempotency SET status = NULL, body = NULL, location = NULL, locked_until = 0")
+        .await;
+    // What was previewed is long past: but this is the refund itself.
+    let again = ask().send().await.expect(202);
+    assert_eq!(again["refundId"], first["refundId"]);
+    assert_eq!(again["status"], "SUCCEEDED");
+    let list = read(&world, "/v2/handles/alice/refunds").await;
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+    expect_clean(&world).await;
+}
+
+// Given back, bought once more and given back, and then the first refund fails: the first purchase stands.
+async fn s24_access_comes_back_though_it_was_bought_again_since(world: World) {
+    shop(&world).await;
+    let (cookie, first) = sold(&world, "bob@example.com").await;
+    refund(&world, json!({ "checkoutId": first })).await.expect(202);
+    let (_, second) = sold(&world, "bob@example.com").await;
+    assert_eq!(access(&world, &cookie).await["entitled"], true);
+    refund(&world, json!({ "checkoutId": second })).await.expect(202);
+    assert_eq!(access(&world, &cookie).await["entitled"], false);
+    let intent = format!("pi_{first}");
+    let charge = world.stripe.charge(&intent, |charge| {
+        charge.refunds[0].status = RefundStatus::Failed;
+    });
+    let object = json!({
+        "id": charge.refunds[0].id, "object": "refund", "amount": 1000, "status": "failed",
+        "payment_intent": intent, "metadata": {}
+    });
+    world.webhook(&event("evt_failed", "refund.failed", object)).await.expect(200);
+    world.settle().await;
+    assert_eq!(own(&world, &cookie, &first).await["status"], "SETTLED");
+    assert_eq!(access(&world, &cookie).await["entitled"], true);
+    expect_clean(&world).await;
+}
+
 async fn s22_a_refund_in_the_dashboard_is_imported(world: World) {
     shop(&world).await;
     let (cookie, id) = sold(&world, "bob@example.com").await;
@@ -196,7 +242,6 @@ async fn s22_a_refund_in_the_dashboard_is_imported(world: World) {
             payment_intent: intent.clone(),
             amount: 1_000,
             status: RefundStatus::Succeeded,
-            transfer: TransferPart::Kept,
             asked: None,
             reason: None,
         });

@@ -14,7 +14,7 @@ use workflows::{
     money::{Currency, part_of},
     stripe::{
         Account, Billing, CapabilityStatus, Charge, Outcome, Refund, RefundStatus, Requirements,
-        Session, Transfer, TransferPart,
+        Session, Transfer, TransferReversal,
     },
 };
 
@@ -64,7 +64,14 @@ impl Stripe {
             currency: Currency::USD,
             refunds: Vec::new(),
             disputes: Vec::new(),
-            transfer: Some(Transfer { id: format!("tr_{intent}"), amount: 1_000, reversed: 0 }),
+            transfer: Some(Transfer {
+                id: format!("tr_{intent}"),
+                amount: 1_000,
+                currency: Currency::USD,
+                cause: None,
+                reversals: Vec::new(),
+            }),
+            again: Vec::new(),
             fee_returned: 0,
         });
         change(charge);
@@ -72,10 +79,13 @@ impl Stripe {
     }
 
     /// Takes a part of the transfer and of the fee back.
-    pub fn reverse(charge: &mut Charge, amount: i64) {
+    pub fn reverse(charge: &mut Charge, amount: i64, cause: &str) {
         if let Some(transfer) = &mut charge.transfer {
-            transfer.reversed += amount;
-            charge.fee_returned = part_of(50, transfer.reversed, transfer.amount);
+            let id = format!("trr_{}", transfer.reversals.len());
+            let cause = Some(cause.to_owned());
+            transfer.reversals.push(TransferReversal { id, amount, cause });
+            let back = transfer.reversals.iter().map(|one| one.amount).sum();
+            charge.fee_returned = part_of(50, back, transfer.amount);
         }
     }
 
@@ -201,31 +211,40 @@ impl Perform for Stripe {
             Effect::CreateRefund { payment_intent, amount, asked, .. } => {
                 self.make("refund")?;
                 let charge = self.charge(payment_intent, |charge| {
+                    let id = format!("re_{payment_intent}_{}", charge.refunds.len());
                     charge.refunds.push(Refund {
-                        id: format!("re_{payment_intent}_{}", charge.refunds.len()),
+                        id: id.clone(),
                         payment_intent: payment_intent.clone(),
                         amount: *amount,
                         status: RefundStatus::Succeeded,
-                        transfer: TransferPart::Reversed,
                         asked: *asked,
                         reason: None,
                     });
-                    Self::reverse(charge, *amount);
+                    Self::reverse(charge, *amount, &id);
                 });
                 Answer::RefundCreated(charge.refunds.last().unwrap().clone())
             }
             Effect::RetrieveCharge { payment_intent, .. } => {
                 Answer::ChargeRetrieved(Box::new(self.charge(payment_intent, |_| {})))
             }
-            Effect::ReverseTransfer { transfer, amount, .. } => {
+            Effect::ReverseTransfer { transfer, amount, cause, .. } => {
                 self.make("reversal")?;
                 let intent = transfer.trim_start_matches("tr_");
-                self.charge(intent, |charge| Self::reverse(charge, *amount));
+                self.charge(intent, |charge| Self::reverse(charge, *amount, cause));
                 Answer::TransferReversed { reversal: "trr_1".to_owned() }
             }
-            Effect::CreateTransfer { .. } => {
-                let n = self.make("transfer")?;
-                Answer::TransferCreated { transfer: format!("tr_again_{n}") }
+            Effect::CreateTransfer { amount, cause, group, .. } => {
+                let transfer = format!("tr_again_{}", self.make("transfer")?);
+                self.charge(group.trim_start_matches("group_"), |charge| {
+                    charge.again.push(Transfer {
+                        id: transfer.clone(),
+                        amount: amount.minor,
+                        currency: amount.currency,
+                        cause: Some(cause.clone()),
+                        reversals: Vec::new(),
+                    });
+                });
+                Answer::TransferCreated { transfer }
             }
             Effect::SendMail(mail) => {
                 if let Mail::MagicLink(link) = mail {

@@ -8,7 +8,7 @@ use engine::{Engine, Slots, Wakeups, Work, ingest::Ingest};
 use entities::{
     Database,
     database::PoolSize,
-    statement::{Number, query_one},
+    statement::{Number, execute, query_one},
 };
 use migration::testing::TestDatabase;
 use poem::{EndpointExt, Response, endpoint::BoxEndpoint};
@@ -237,6 +237,10 @@ impl World {
         let counts: Vec<_> =
             tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();
         self.number(&format!("SELECT CAST({} AS BIGINT) AS number", counts.join(" + "))).await
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        execute(self.engine.database().write(), sql, vec![]).await.unwrap();
     }
 
     pub async fn number(&self, sql: &str) -> i64 {

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use workflows::{
     Timestamp,
     id::CheckoutId,
-    ledger::{self, About, Kind, Sale, Share, Transaction},
+    ledger::{self, About, Kind, Moved, Sale, Share, Transaction},
     money::{Currency, Money},
-    stripe::{BalanceTransaction, Dispute, DisputeStatus, Refund, RefundStatus, TransferPart},
+    stripe::{BalanceTransaction, Dispute, DisputeStatus, Refund, RefundStatus},
 };
 
 use crate::{on_both, world::World};
@@ -94,7 +94,6 @@ fn refund(id: &str, amount: i64) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status: RefundStatus::Succeeded,
-        transfer: TransferPart::Reversed,
         asked: None,
         reason: None,
     }
@@ -111,27 +110,34 @@ fn dispute(withdrawn: i64, reinstated: i64) -> Dispute {
         fee: 1_500,
         reinstated,
         fee_reinstated: 0,
+        currency: Currency::USD,
         evidence_due: None,
     }
 }
+
+/// A dispute of which nothing was posted before.
+const NOTHING: Moved = Moved { amount: 0, fee: 0 };
 
 /// platform fee, refunded, disputed, net, due, pending, available
 type Expected = [i64; 7];
 
 #[rustfmt::skip]
 fn rows(sale: &Sale, at: Timestamp) -> Vec<(&'static str, Vec<Transaction>, Expected)> {
-    let taken = |d: i64| ledger::dispute_withdrawn(sale, &dispute(d, 0));
-    let reversed = || ledger::reversed(sale, "tr_1", WHOLE, WHOLE, at);
+    let taken = |d: i64| ledger::dispute_withdrawn(sale, &dispute(d, 0), NOTHING);
+    let reversed = || ledger::reversed(sale, "tr_1", "trr_1", WHOLE, at);
     let again = |amount| ledger::transferred_again(sale, "tr_2", amount, at);
     let refunded = |id, amount, share| ledger::refunded(sale, &refund(id, amount), share, at);
     let later = ledger::transferred_again(sale, "tr_2", PART, at.plus(2 * Timestamp::DAY));
     let half = Share { reversed: 500, fee: 25 };
     let halves = vec![refunded("re_1", 500, half), refunded("re_2", 500, half)];
-    let failed = ledger::refund_failed(sale, &refund("re_1", GROSS), WHOLE);
+    let failed = vec![
+        refunded("re_1", GROSS, WHOLE), ledger::refund_failed(sale, &refund("re_1", GROSS)),
+        ledger::fee_taken_again(sale, "re_1", 1, FEE),
+    ];
     let kept = Share::default();
     let won = vec![
-        taken(GROSS), reversed(), ledger::dispute_reinstated(sale, &dispute(GROSS, GROSS)),
-        ledger::fee_taken_again(sale, "dp_1", FEE), again(PART),
+        taken(GROSS), reversed(), ledger::dispute_reinstated(sale, &dispute(GROSS, GROSS), NOTHING),
+        ledger::fee_taken_again(sale, "dp_1", 1, FEE), again(PART),
     ];
     vec![
         ("sold", vec![], [FEE, 0, 0, PART, 0, 0, PART]),
@@ -140,23 +146,23 @@ fn rows(sale: &Sale, at: Timestamp) -> Vec<(&'static str, Vec<Transaction>, Expe
         ("given back by halves", halves, [0, GROSS, 0, 0, 0, 0, 0]),
         ("given back, and nothing was reversed", vec![refunded("re_1", 600, kept)],
             [FEE, 600, 0, 350, 600, 0, 350]),
-        ("a refund failed", vec![refunded("re_1", GROSS, WHOLE), failed.clone()],
+        ("a refund failed", failed.clone(),
             [FEE, 0, 0, PART, -PART, 0, PART]),
-        ("and was transferred again", vec![refunded("re_1", GROSS, WHOLE), failed.clone(), again(PART)],
+        ("and was transferred again", [failed.clone(), vec![again(PART)]].concat(),
             [FEE, 0, 0, PART, 0, 0, PART]),
-        ("and can be paid out in two days", vec![refunded("re_1", GROSS, WHOLE), failed, later],
+        ("and can be paid out in two days", [failed, vec![later]].concat(),
             [FEE, 0, 0, PART, 0, PART, 0]),
         ("disputed", vec![taken(GROSS)], [FEE, 0, GROSS, -FEE, 0, 0, -FEE]),
         ("disputed, and the transfer reversed", vec![taken(GROSS), reversed()],
             [0, 0, GROSS, 0, -GROSS, 0, 0]),
         ("a dispute lost in full",
-            vec![taken(GROSS), reversed(), ledger::dispute_lost(sale, &dispute(GROSS, 0))],
+            vec![taken(GROSS), reversed(), ledger::dispute_lost(sale, &dispute(GROSS, 0), GROSS, 0)],
             [0, 0, GROSS, 0, 0, 0, 0]),
         ("a dispute lost, and nothing was reversed",
-            vec![taken(GROSS), ledger::dispute_lost(sale, &dispute(GROSS, 0))],
+            vec![taken(GROSS), ledger::dispute_lost(sale, &dispute(GROSS, 0), GROSS, 0)],
             [FEE, 0, GROSS, -FEE, GROSS, 0, -FEE]),
         ("a dispute lost that took more than was paid",
-            vec![taken(1_200), reversed(), ledger::dispute_lost(sale, &dispute(1_200, 0))],
+            vec![taken(1_200), reversed(), ledger::dispute_lost(sale, &dispute(1_200, 0), 1_200, 0)],
             [0, 0, 1_200, -200, 200, 0, -200]),
         ("a dispute won", won, [FEE, 0, 0, PART, 0, 0, PART]),
     ]
@@ -213,8 +219,8 @@ on_both! {
             ledger::payout(world.handle, "acct_old", &payout("po_2", 200)),
             ledger::payout_failed(world.handle, "acct_old", &payout("po_2", 200)),
             ledger::platform_payout(&payout("po_3", 7)),
-            ledger::dispute_withdrawn(&sale, &lost),
-            ledger::dispute_lost(&sale, &lost),
+            ledger::dispute_withdrawn(&sale, &lost, NOTHING),
+            ledger::dispute_lost(&sale, &lost, lost.withdrawn - lost.reinstated, 0),
             ledger::written_off(world.handle, Money { minor: 80, currency: Currency::USD }, "case"),
         ]);
         post(&world, &postings).await;

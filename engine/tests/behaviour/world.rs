@@ -20,7 +20,7 @@ use workflows::{
     ledger::Sale,
     message::Message,
     money::{Currency, part_of},
-    stripe::{Charge, Outcome, Payment, Refund, RefundStatus, Session, Transfer, TransferPart},
+    stripe::{Charge, Outcome, Payment, Refund, RefundStatus, Session, Transfer, TransferReversal},
     workflow::Workflow,
 };
 
@@ -248,7 +248,14 @@ impl FakeStripe {
             currency: Currency::USD,
             refunds: Vec::new(),
             disputes: Vec::new(),
-            transfer: Some(Transfer { id: format!("tr_{intent}"), amount: 1_000, reversed: 0 }),
+            transfer: Some(Transfer {
+                id: format!("tr_{intent}"),
+                amount: 1_000,
+                currency: Currency::USD,
+                cause: None,
+                reversals: Vec::new(),
+            }),
+            again: Vec::new(),
             fee_returned: 0,
         });
         change(charge);
@@ -264,14 +271,18 @@ impl FakeStripe {
                 payment_intent: intent.to_owned(),
                 amount,
                 status: RefundStatus::Succeeded,
-                transfer: TransferPart::Reversed,
                 asked,
                 reason: None,
             };
             charge.refunds.push(refund.clone());
             if let Some(transfer) = &mut charge.transfer {
-                transfer.reversed += amount;
-                charge.fee_returned = part_of(50, transfer.reversed, transfer.amount);
+                transfer.reversals.push(TransferReversal {
+                    id: format!("trr_{}", refund.id),
+                    amount,
+                    cause: Some(refund.id.clone()),
+                });
+                let back = transfer.reversals.iter().map(|one| one.amount).sum();
+                charge.fee_returned = part_of(50, back, transfer.amount);
             }
             made = Some(refund);
         });

@@ -45,9 +45,13 @@ async fn in_debt(world: &World) {
         fee: 1_500,
         reinstated: 0,
         fee_reinstated: 0,
+        currency: workflows::money::Currency::USD,
         evidence_due: None,
     };
-    let postings = [ledger::dispute_withdrawn(&sale, &lost), ledger::dispute_lost(&sale, &lost)];
+    let postings = [
+        ledger::dispute_withdrawn(&sale, &lost, ledger::Moved::default()),
+        ledger::dispute_lost(&sale, &lost, lost.withdrawn, 0),
+    ];
     post(world, &postings).await;
 }
 

@@ -5,7 +5,7 @@ use futures::TryStreamExt;
 use stripe_core::{
     dispute::ListDispute, payment_intent::RetrievePaymentIntent, refund::ListRefund,
 };
-use stripe_shared::{Charge, Dispute, DisputeStatus, PaymentIntent};
+use stripe_shared::{Charge, Dispute, DisputeStatus, PaymentIntent, Transfer};
 use stripe_types::Expandable;
 use workflows::{
     Timestamp,
@@ -26,7 +26,7 @@ const EXPANDED: [&str; 3] =
 const PAGE: i64 = 100;
 
 impl StripePerformer {
-    /// Refunds and disputes are read before the totals: whatever they took back is among these.
+    /// Refunds and disputes are read before what came back of transfers: whatever is unknown there was made since.
     pub(super) async fn retrieve_charge(&self, intent: &str) -> Result<Answer, Trouble> {
         let refunds = ListRefund::new().payment_intent(intent).limit(PAGE).paginate();
         let mut refunds: Vec<_> = refunds
@@ -40,6 +40,10 @@ impl StripePerformer {
             .try_collect()
             .await
             .map_err(|error| trouble(Keyed::No, error))?;
+        let passed_on = match refunds.is_empty() && disputes.is_empty() {
+            true => Vec::new(),
+            false => self.transfers_of(&facts::transfer_group(intent)).await?,
+        };
         let payment = RetrievePaymentIntent::new(intent)
             .expand(EXPANDED.map(str::to_owned))
             .send(self.ready().await)
@@ -48,12 +52,21 @@ impl StripePerformer {
         refunds.sort_by_key(|refund| refund.created);
         disputes.sort_by_key(|dispute| dispute.created);
         let charge = charge_of(&payment)?;
+        let transfer = transfer(charge)?;
+        let mut again = Vec::new();
+        for one in passed_on.iter().filter(|one| transfer.is_none_or(|own| own.id != one.id)) {
+            again.push(self.transfer_facts(one).await?);
+        }
         Ok(Answer::ChargeRetrieved(Box::new(facts::Charge {
             id: charge.id.to_string(),
-            currency: currency(charge)?,
+            currency: currency(&charge.currency, charge.id.as_str())?,
             refunds: refunds.iter().map(refund::facts).collect(),
-            disputes: disputes.iter().map(dispute).collect(),
-            transfer: transfer(charge)?,
+            disputes: disputes.iter().map(dispute).collect::<Result<_, _>>()?,
+            transfer: match transfer {
+                Some(transfer) => Some(self.transfer_facts(transfer).await?),
+                None => None,
+            },
+            again,
             fee_returned: fee_returned(charge)?,
         })))
     }
@@ -73,20 +86,15 @@ fn charge_of(payment: &PaymentIntent) -> Result<&Charge, Trouble> {
     }
 }
 
-fn currency(charge: &Charge) -> Result<Currency, Trouble> {
-    Currency::parse(&charge.currency.to_string())
-        .map_err(|_| unreadable("known currency", charge.id.as_str()))
+fn currency(currency: &stripe_types::Currency, object: &str) -> Result<Currency, Trouble> {
+    Currency::parse(&currency.to_string()).map_err(|_| unreadable("known currency", object))
 }
 
-fn transfer(charge: &Charge) -> Result<Option<facts::Transfer>, Trouble> {
+fn transfer(charge: &Charge) -> Result<Option<&Transfer>, Trouble> {
     match &charge.transfer {
         None => Ok(None),
         Some(Expandable::Id(_)) => Err(unreadable("expanded transfer", charge.id.as_str())),
-        Some(Expandable::Object(transfer)) => Ok(Some(facts::Transfer {
-            id: transfer.id.to_string(),
-            amount: transfer.amount,
-            reversed: transfer.amount_reversed,
-        })),
+        Some(Expandable::Object(transfer)) => Ok(Some(transfer)),
     }
 }
 
@@ -99,10 +107,11 @@ fn fee_returned(charge: &Charge) -> Result<i64, Trouble> {
 }
 
 /// A dispute's balance transactions show what was taken and what came back.
-fn dispute(dispute: &Dispute) -> facts::Dispute {
+fn dispute(dispute: &Dispute) -> Result<facts::Dispute, Trouble> {
     let moved = &dispute.balance_transactions;
+    let moved_in = moved.first().map_or(&dispute.currency, |one| &one.currency);
     let (taken, back): (Vec<_>, Vec<_>) = moved.iter().partition(|one| one.amount < 0);
-    facts::Dispute {
+    Ok(facts::Dispute {
         id: dispute.id.to_string(),
         amount: dispute.amount,
         status: status(&dispute.status),
@@ -111,12 +120,13 @@ fn dispute(dispute: &Dispute) -> facts::Dispute {
         fee: taken.iter().map(|one| one.fee).sum(),
         reinstated: back.iter().map(|one| one.amount).sum(),
         fee_reinstated: back.iter().map(|one| -one.fee).sum(),
+        currency: currency(moved_in, dispute.id.as_str())?,
         evidence_due: dispute
             .evidence_details
             .due_by
             .filter(|due| *due > 0)
             .map(Timestamp::from_secs),
-    }
+    })
 }
 
 /// A status that is newer than this release leaves the bank to decide.

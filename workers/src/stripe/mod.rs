@@ -135,11 +135,12 @@ impl Perform for StripePerformer {
             Effect::CreateCheckoutSession(request) => self.create_session(task, request).await,
             Effect::RetrieveCheckoutSession { session } => self.retrieve_session(session).await,
             Effect::ExpireCheckoutSession { session } => self.expire_session(session).await,
-            Effect::CreateRefund { payment_intent, amount, fee, asked, checkout } => {
+            Effect::CreateRefund { payment_intent, amount, fee, transfer, asked, checkout } => {
                 let wanted = refund::Wanted {
                     payment_intent,
                     amount: *amount,
                     fee: *fee,
+                    transfer: *transfer,
                     asked: *asked,
                     checkout: *checkout,
                 };
@@ -149,11 +150,19 @@ impl Perform for StripePerformer {
             Effect::RetrieveCharge { payment_intent, .. } => {
                 self.retrieve_charge(payment_intent).await
             }
-            Effect::ReverseTransfer { transfer, amount, fee, .. } => {
-                self.reverse_transfer(task, transfer, *amount, *fee).await
+            Effect::ReverseTransfer { transfer, amount, fee, cause } => {
+                let wanted = transfer::Reversed { transfer, amount: *amount, fee: *fee, cause };
+                self.reverse_transfer(task, wanted).await
             }
-            Effect::CreateTransfer { account, amount, checkout, .. } => {
-                self.create_transfer(task, account, *amount, *checkout).await
+            Effect::CreateTransfer { account, amount, cause, checkout, group } => {
+                let wanted = transfer::PassedOn {
+                    account,
+                    amount: *amount,
+                    cause,
+                    checkout: *checkout,
+                    group,
+                };
+                self.create_transfer(task, wanted).await
             }
             Effect::CreateCustomer { handle, name } => {
                 self.create_customer(task, *handle, name).await
@@ -183,7 +192,7 @@ impl Perform for StripePerformer {
                 self.find_refund(task, payment_intent).await
             }
             Effect::ReverseTransfer { transfer, .. } => self.find_reversal(task, transfer).await,
-            Effect::CreateTransfer { account, .. } => self.find_transfer(task, account).await,
+            Effect::CreateTransfer { group, .. } => self.find_transfer(task, group).await,
             // These read, or may be done again: whatever an earlier try did makes no difference.
             _ => self.perform(task).await.map(Some),
         }

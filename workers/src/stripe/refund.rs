@@ -9,7 +9,7 @@ use stripe_core::refund::{CreateRefund, ListRefund, RetrieveRefund};
 use stripe_shared::Refund;
 use stripe_types::Expandable;
 use workflows::{
-    effect::{Answer, FeeReturn},
+    effect::{Answer, FeeReturn, TransferReturn},
     id::{CheckoutId, RefundId},
     stripe as facts,
     stripe_event::{CHECKOUT, EFFECT, REFUND},
@@ -26,12 +26,14 @@ pub(super) struct Wanted<'a> {
     pub payment_intent: &'a str,
     pub amount: i64,
     pub fee: FeeReturn,
+    pub transfer: TransferReturn,
     pub asked: Option<RefundId>,
     pub checkout: Option<CheckoutId>,
 }
 
 impl StripePerformer {
-    /// Both halves are said explicitly; Stripe refuses to return a fee that was never taken.
+    /// Both halves are said explicitly, if at all: Stripe refuses to return a fee that was never taken, or a
+    /// transfer of which nothing is left.
     pub(super) async fn create_refund(
         &self,
         task: &Task,
@@ -44,8 +46,10 @@ impl StripePerformer {
         let mut request = CreateRefund::new()
             .payment_intent(wanted.payment_intent)
             .amount(wanted.amount)
-            .reverse_transfer(true)
             .metadata(metadata);
+        if wanted.transfer == TransferReturn::Returned {
+            request = request.reverse_transfer(true);
+        }
         if wanted.fee == FeeReturn::Returned {
             request = request.refund_application_fee(true);
         }
@@ -107,10 +111,6 @@ pub(super) fn facts(refund: &Refund) -> facts::Refund {
         payment_intent,
         amount: refund.amount,
         status,
-        transfer: match &refund.transfer_reversal {
-            Some(_) => facts::TransferPart::Reversed,
-            None => facts::TransferPart::Kept,
-        },
         asked: asked.and_then(|asked| asked.parse().ok()),
         reason: refund.failure_reason.clone().or(pending),
     }

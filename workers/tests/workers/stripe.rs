@@ -9,14 +9,16 @@ use workers::stripe::StripePerformer;
 use workflows::{
     Timestamp,
     connect_onboarding::ConnectOnboarding,
-    effect::{Answer, Effect, FeeReturn, LinkRequest, OnboardingUrls, SessionRequest},
+    effect::{
+        Answer, Effect, FeeReturn, LinkRequest, OnboardingUrls, SessionRequest, TransferReturn,
+    },
     id::{CheckoutId, HandleId, LoginLinkId, RunId},
     money::{Currency, Money},
     refresh_token,
     stripe::{
         Account,
         CapabilityStatus::{Active, Inactive, Pending},
-        Outcome, Payment, Refund, RefundStatus, RequirementError, Session, TransferPart,
+        Outcome, Payment, Refund, RefundStatus, RequirementError, Session,
     },
     stripe_event::{CHECKOUT, EFFECT, HANDLE},
     workflow::Workflow,
@@ -284,6 +286,7 @@ async fn a_payment_is_given_back_with_and_without_a_fee() {
             payment_intent: payment.intent.clone(),
             amount: 1_000,
             fee: fee_return,
+            transfer: TransferReturn::Returned,
             asked: None,
             checkout: None,
         };
@@ -294,7 +297,6 @@ async fn a_payment_is_given_back_with_and_without_a_fee() {
             payment_intent: payment.intent,
             amount: 1_000,
             status: RefundStatus::Succeeded,
-            transfer: TransferPart::Reversed,
             asked: None,
             reason: None,
         };
@@ -318,6 +320,7 @@ async fn a_refund_is_read_as_its_bank_decides() {
         payment_intent: payment.intent,
         amount: 1_000,
         fee,
+        transfer: TransferReturn::Returned,
         asked: None,
         checkout: None,
     };
@@ -343,6 +346,7 @@ async fn s17_the_same_task_twice_makes_one_object() {
             payment_intent: payment.intent,
             amount: 1_000,
             fee: FeeReturn::Returned,
+            transfer: TransferReturn::Returned,
             asked: None,
             checkout: None,
         },
@@ -374,6 +378,7 @@ async fn what_was_never_done_is_not_found() {
             payment_intent: payment.intent,
             amount: 1_000,
             fee,
+            transfer: TransferReturn::Returned,
             asked: None,
             checkout: None,
         },

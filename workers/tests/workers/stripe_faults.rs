@@ -7,7 +7,7 @@ use simulator::{ApiFaults, Faults};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 use workflows::{
-    effect::{Effect, FeeReturn},
+    effect::{Effect, FeeReturn, TransferReturn},
     id::HandleId,
 };
 
@@ -35,6 +35,7 @@ async fn s47_a_500_is_replayed_for_what_is_made_and_passes_for_what_is_read() {
         payment_intent: payment.intent,
         amount: 1_000,
         fee: FeeReturn::Returned,
+        transfer: TransferReturn::Returned,
         asked: None,
         checkout: None,
     };
@@ -98,6 +99,7 @@ async fn s47_work_whose_answer_timed_out_is_found_and_not_done_again() {
                 payment_intent: payment.intent,
                 amount: 1_000,
                 fee: FeeReturn::Returned,
+                transfer: TransferReturn::Returned,
                 asked: None,
                 checkout: None,
             },
@@ -144,6 +146,7 @@ async fn a_refusal_is_permanent_and_keeps_stripes_code() {
         payment_intent: payment.intent,
         amount: 1_001,
         fee,
+        transfer: TransferReturn::Returned,
         asked: None,
         checkout: None,
     };

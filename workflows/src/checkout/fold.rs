@@ -1,101 +1,106 @@
 //! What a reading of Stripe leads to: whatever has come back since the last one is posted, each once, and the
 //! access and the state follow from all of it. Readings may skip what happened between them; what they show
-//! is where money has gone.
+//! is where money has gone. The creator's part of it is in `passed_on`.
 
 use super::{
     State,
     paid::{Paid, end_reading, placed, row},
-    returns::{Access, KnownDispute, KnownRefund, Need, Posting, Reversal},
+    returns::{Access, KnownDispute, KnownRefund, Need, Posting},
 };
 use crate::{
-    effect::{Effect, FeeReturn, Mail},
+    effect::{Effect, Mail, TransferReturn},
     id::{DisputeId, RefundId},
     ledger::{self, Sale, Share},
     message::Message,
-    money::{Money, part_of},
+    money::Money,
     reading::Reading,
     record::{
         self, AccessUpdate, CaseKind, GrantKind, OperatorCase, Record, RefundReason, RefundUpdate,
     },
     refund::{self, AccessAfter},
-    stripe::{Charge, Dispute, DisputeStatus, Refund, RefundStatus, TransferPart},
+    stripe::{Charge, Dispute, Refund, RefundStatus, TransferReversal},
     timestamp::Timestamp,
     workflow::Step,
 };
 
+/// How long after a reading that shows a part of something the next one is, in milliseconds.
+const LOOK_SOON: i64 = 15 * Timestamp::MINUTE;
+
 /// A reading being worked in.
-struct Fold {
-    sale: Sale,
-    paid: Paid,
-    at: Timestamp,
-    effects: Vec<Effect>,
-    records: Vec<Record>,
-    /// What came back of transfer and fee, and is not posted yet.
-    left: Share,
-    /// Minor units of fee for each that came back of the transfer: `fee` of `reversed`.
-    rate: Share,
+pub(super) struct Fold {
+    pub(super) sale: Sale,
+    pub(super) paid: Paid,
+    pub(super) at: Timestamp,
+    pub(super) effects: Vec<Effect>,
+    pub(super) records: Vec<Record>,
+    /// What came back of transfers, and is not posted yet.
+    pub(super) came_back: Vec<CameBack>,
+    /// Whether the purchase was given back by version 1, which told the buyer itself and kept nothing of it.
+    told_before: bool,
+    /// Whether the reading was made in the middle of something.
+    pub(super) is_torn: bool,
+}
+
+/// A part of a transfer that came back.
+#[derive(Clone, Debug)]
+pub(super) struct CameBack {
+    /// `tr_…`
+    pub(super) transfer: String,
+    /// With why.
+    pub(super) reversal: TransferReversal,
+    /// How much, with the platform's fee of it.
+    pub(super) share: Share,
+    /// Minor units of the fee that were taken again before, and are given up with this.
+    pub(super) fee_given_up: i64,
 }
 
 /// Works a reading in.
 pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) -> Step<State> {
-    let before = paid.returns.clone();
     let sale = paid.order.sale.paid_in(paid.payment.currency);
-    let total = Share {
-        reversed: charge.transfer.as_ref().map_or(0, |transfer| transfer.reversed),
-        fee: charge.fee_returned,
+    let told_before = matches!(state, State::Refunded { .. }) && paid.returns.refunds.is_empty();
+    let mut fold = Fold {
+        sale,
+        paid,
+        at,
+        effects: Vec::new(),
+        records: Vec::new(),
+        came_back: Vec::new(),
+        told_before,
+        is_torn: false,
     };
-    let left = Share {
-        reversed: (total.reversed - before.posted.reversed).max(0),
-        fee: (total.fee - before.posted.fee).max(0),
-    };
-    let mut fold =
-        Fold { sale, paid, at, effects: Vec::new(), records: Vec::new(), left, rate: left };
+    let charge = fold.in_our_currency(charge);
+    fold.passed_on(&charge);
     for refund in &charge.refunds {
-        fold.refund(refund, charge);
+        fold.refund(refund);
     }
     for dispute in &charge.disputes {
-        fold.dispute(dispute, charge);
+        fold.dispute(dispute);
     }
-    fold.rest(charge);
-    fold.compare_fee(total, charge);
+    fold.rest(&charge);
+    fold.set_right();
     fold.finish(state)
 }
 
 impl Fold {
-    /// Takes what came back with something of so much out of what is left. Over all that came back the parts
-    /// of the fee add up to the whole.
-    fn take(&mut self, wanted: i64) -> Share {
-        let reversed = wanted.clamp(0, self.left.reversed);
-        let rest = self.left.reversed - reversed;
-        let fee = self.left.fee - part_of(self.rate.fee, rest, self.rate.reversed);
-        let share = Share { reversed, fee: if reversed == 0 { 0 } else { fee } };
-        self.left.reversed -= share.reversed;
-        self.left.fee -= share.fee;
-        share
-    }
-
-    fn refund(&mut self, now: &Refund, charge: &Charge) {
+    fn refund(&mut self, now: &Refund) {
         let position = self.paid.returns.refunds.iter().position(|known| known.id == now.id);
         let known = position.map(|position| self.paid.returns.refunds[position].clone());
         if known.as_ref().is_some_and(|known| known.status == now.status) {
             return;
         }
-        let is_new = known.is_none();
+        let was_counted = known.as_ref().is_some_and(|known| known.status.counts());
         let mut one = known.unwrap_or_else(|| self.first_seen(now));
-        let was_counted = !is_new && one.status.counts();
         one.status = now.status;
-        match (one.posting, now.status) {
-            (Posting::NotYet, RefundStatus::Succeeded) => {
-                // What came back while it was pending is posted.
-                let share = if is_new { one.share } else { Share::default() };
-                self.post(ledger::refunded(&self.sale, now, share, self.at), share);
-                one.posting = Posting::Posted;
-            }
-            (Posting::NotYet, _) if is_new => self.reversed(one.share, charge),
-            _ => {}
+        if one.posting == Posting::NotYet && now.status == RefundStatus::Succeeded {
+            // What came back while it was pending is posted.
+            let share = self.take(&now.id);
+            self.post(ledger::refunded(&self.sale, now, share, self.at));
+            one.posting = Posting::Posted;
         }
         if !now.status.counts() && one.posting != Posting::TakenBack {
-            self.fails(&one, now);
+            if one.posting == Posting::Posted {
+                self.fails(now);
+            }
             one.posting = Posting::TakenBack;
         }
         self.tell_of_refund(now, was_counted);
@@ -106,10 +111,6 @@ impl Fold {
     }
 
     fn first_seen(&mut self, now: &Refund) -> KnownRefund {
-        let wanted = match now.transfer {
-            TransferPart::Reversed => now.amount,
-            TransferPart::Kept => 0,
-        };
         let reserved = &mut self.paid.returns.reserved;
         let aside = reserved.iter().position(|one| Some(one.refund) == now.asked);
         let aside = aside.map(|position| reserved.remove(position));
@@ -118,43 +119,20 @@ impl Fold {
             asked: now.asked,
             amount: now.amount,
             status: now.status,
-            share: self.take(wanted),
+            transfer: aside.as_ref().map_or(TransferReturn::Returned, |one| one.transfer),
             posting: Posting::NotYet,
             access: aside.map_or(AccessAfter::Kept, |one| one.access),
         }
     }
 
-    /// The buyer does not get it after all: what was taken for it goes back to where it came from.
-    fn fails(&mut self, one: &KnownRefund, now: &Refund) {
-        match one.posting {
-            Posting::Posted => {
-                let posting = ledger::refund_failed(&self.sale, now, one.share);
-                self.records.push(Record::Ledger(posting));
-                self.case(CaseKind::RefundFailed, &now.id, format!(
-                    "a refund of {} failed after it had succeeded: the buyer has not got it; refund it another \
-                     way, or leave it",
-                    Money::new(now.amount, self.sale.currency)
-                ));
-            }
-            Posting::NotYet if one.share.fee > 0 => {
-                let posting = ledger::fee_taken_again(&self.sale, &now.id, one.share.fee);
-                self.records.push(Record::Ledger(posting));
-            }
-            Posting::NotYet | Posting::TakenBack => {}
-        }
-        self.pass_on_again(&now.id, one.share);
-    }
-
-    fn pass_on_again(&mut self, cause: &str, share: Share) {
-        if share.of_creator() <= 0 {
-            return;
-        }
-        self.effects.push(Effect::CreateTransfer {
-            account: self.sale.account.clone(),
-            amount: Money::new(share.of_creator(), self.sale.currency),
-            cause: cause.to_owned(),
-            checkout: self.sale.checkout,
-        });
+    /// The buyer does not get it after all.
+    fn fails(&mut self, now: &Refund) {
+        self.post(ledger::refund_failed(&self.sale, now));
+        let amount = Money::new(now.amount, self.sale.currency);
+        self.case(CaseKind::RefundFailed, &now.id, format!(
+            "a refund of {amount} failed after it had succeeded: the buyer has not got it; refund it another way, \
+             or leave it"
+        ));
     }
 
     /// Whoever asked hears it. A refund that was made at Stripe has nobody who asked, and gets its row here.
@@ -182,138 +160,51 @@ impl Fold {
         };
         self.records.push(Record::Refund(Box::new(row)));
         match (was_counted, now.status.counts()) {
+            (false, true) if self.told_before => {}
             (false, true) => self.effects.push(Effect::SendMail(Mail::Refunded(refund))),
             (true, false) => self.effects.push(Effect::SendMail(Mail::RefundFailed(refund))),
             (true, true) | (false, false) => {}
         }
     }
 
-    fn dispute(&mut self, now: &Dispute, charge: &Charge) {
-        let position = self.paid.returns.disputes.iter().position(|known| known.id == now.id);
-        let known = position.map(|position| self.paid.returns.disputes[position].clone());
-        let mut one = known.clone().unwrap_or_else(|| KnownDispute {
+    fn dispute(&mut self, now: &Dispute) {
+        let disputes = &mut self.paid.returns.disputes;
+        let one = KnownDispute {
             id: now.id.clone(),
-            withdrawn: 0,
-            reinstated: 0,
+            withdrawn: now.withdrawn,
+            reinstated: now.reinstated,
             status: now.status,
-            reversal: Reversal::NotAsked,
-            share: Share::default(),
-        });
-        (one.status, one.withdrawn, one.reinstated) = (now.status, now.withdrawn, now.reinstated);
-        if let (Reversal::Asked(asked), 0) = (one.reversal, one.share.reversed)
-            && self.left.reversed >= asked
-        {
-            one.share = self.take(asked);
-            self.reversed(one.share, charge);
-        }
-        // What is won is on its way back to the platform: the creator keeps it.
-        let is_won = matches!(one.status, DisputeStatus::Won | DisputeStatus::Closed);
-        if one.reversal == Reversal::NotAsked && one.withdrawn > one.reinstated && !is_won {
-            self.take_back(&mut one, charge);
-        }
-        if one.status == DisputeStatus::Won
-            && matches!(one.reversal, Reversal::Asked(_))
-            && one.share.reversed > 0
-        {
-            if one.share.fee > 0 {
-                let posting = ledger::fee_taken_again(&self.sale, &one.id, one.share.fee);
-                self.records.push(Record::Ledger(posting));
-            }
-            self.pass_on_again(&one.id, one.share);
-            one.reversal = Reversal::PassedOnAgain;
-        }
-        if known.as_ref().is_none_or(|known| {
-            (known.status, known.withdrawn, known.reinstated)
-                != (one.status, one.withdrawn, one.reinstated)
-        }) {
-            let id = DisputeId::of(self.sale.checkout, &now.id);
-            let (sale, facts) = (Box::new(self.sale.clone()), now.clone());
-            let message = Message::Dispute(id, crate::dispute::Event::Reported { sale, facts });
-            self.records.push(Record::Send(message));
-        }
-        match position {
-            Some(position) => self.paid.returns.disputes[position] = one,
-            None => self.paid.returns.disputes.push(one),
-        }
-    }
-
-    /// The bank took it from the platform: the creator's part is taken from the creator, once.
-    fn take_back(&mut self, one: &mut KnownDispute, charge: &Charge) {
-        let Some(transfer) = &charge.transfer else { return };
-        let waiting = |one: &KnownDispute| match (one.reversal, one.share.reversed) {
-            (Reversal::Asked(amount), 0) => amount,
-            _ => 0,
         };
-        let asked: i64 = self.paid.returns.disputes.iter().map(waiting).sum();
-        let amount = one.withdrawn.min(transfer.amount - transfer.reversed - asked);
-        if amount <= 0 {
-            return;
+        match disputes.iter_mut().find(|known| known.id == now.id) {
+            Some(known) if *known == one => return,
+            Some(known) => *known = one,
+            None => disputes.push(one),
         }
-        one.reversal = Reversal::Asked(amount);
-        self.effects.push(Effect::ReverseTransfer {
-            transfer: transfer.id.clone(),
-            amount,
-            fee: if self.sale.fee > 0 { FeeReturn::Returned } else { FeeReturn::NoFee },
-            dispute: one.id.clone(),
-        });
+        let id = DisputeId::of(self.sale.checkout, &now.id);
+        let (sale, facts) = (Box::new(self.sale.clone()), now.clone());
+        let message = Message::Dispute(id, crate::dispute::Event::Reported { sale, facts });
+        self.records.push(Record::Send(message));
     }
 
-    /// What came back for nothing that is known: by hand.
-    fn rest(&mut self, charge: &Charge) {
-        let rest = self.left;
-        self.left = Share::default();
-        self.reversed(rest, charge);
-    }
-
-    /// Posts what came back of the transfer by itself.
-    fn reversed(&mut self, share: Share, charge: &Charge) {
-        if share == Share::default() {
-            return;
-        }
-        let posted = self.paid.returns.posted;
-        let total =
-            Share { reversed: posted.reversed + share.reversed, fee: posted.fee + share.fee };
-        let transfer = charge.transfer.as_ref().map_or(charge.id.as_str(), |one| one.id.as_str());
-        let posting = ledger::reversed(&self.sale, transfer, total, share, self.at);
-        self.post(posting, share);
-    }
-
-    fn post(&mut self, posting: ledger::Transaction, share: Share) {
+    pub(super) fn post(&mut self, posting: ledger::Transaction) {
         self.records.push(Record::Ledger(posting));
-        self.paid.returns.posted.reversed += share.reversed;
-        self.paid.returns.posted.fee += share.fee;
     }
 
-    fn case(&mut self, kind: CaseKind, key: &str, detail: String) {
+    pub(super) fn case(&mut self, kind: CaseKind, key: &str, detail: String) {
         self.records.push(Record::OperatorCase(OperatorCase { kind, key: key.to_owned(), detail }));
-    }
-
-    /// The fee comes back in the proportion of the transfer, but for a unit of rounding with each part.
-    fn compare_fee(&mut self, total: Share, charge: &Charge) {
-        let Some(transfer) = &charge.transfer else { return };
-        if self.rate == Share::default() {
-            return;
-        }
-        let computed = part_of(self.sale.fee, total.reversed, transfer.amount);
-        let parts = self.paid.returns.refunds.len() + self.paid.returns.disputes.len();
-        let tolerated = i64::try_from(parts.max(1)).unwrap_or(i64::MAX);
-        if (computed - total.fee).abs() > tolerated {
-            self.case(CaseKind::FeeShareDiffers, &charge.id, format!(
-                "of the fee {} came back where {} would be in proportion to the transfer: see whether somebody \
-                 gave back the one without the other",
-                Money::new(total.fee, self.sale.currency),
-                Money::new(computed, self.sale.currency)
-            ));
-        }
     }
 
     fn finish(mut self, state: &State) -> Step<State> {
         // What was given up is free once a reading that began after that has not shown it.
         if matches!(self.paid.returns.reading, Reading::UnderWay(_)) {
             self.paid.returns.reserved.retain(|one| one.need == Need::Needed);
+            self.tell_what_was_refused();
         }
         let again = end_reading(&mut self.paid, self.at);
         self.effects.extend(again);
+        if self.is_torn && self.paid.returns.reading == Reading::Idle {
+            self.paid.returns.look_at = Some(self.at.plus(LOOK_SOON));
+        }
         self.change_access();
         let wake_at = self.paid.returns.look_at;
         let (next, status) = placed(state, self.paid.clone());

@@ -3,14 +3,14 @@
 
 use super::{
     Event, Order, State,
+    creator::Call,
     fold::fold,
-    returns::{Access, Need, Reservation, Returns, Reversal},
+    returns::{Access, Returns},
     steps::{is_as_agreed, paid_again, processor_fee},
 };
 use crate::{
-    effect::{Effect, Failure, FeeReturn},
+    effect::{Effect, Failure, FeeReturn, TransferReturn},
     id::RefundId,
-    ledger,
     message::Message,
     money::Money,
     reading::Reading,
@@ -71,32 +71,26 @@ pub(super) fn step(
         E::RefundReported(refund) if is_known(&paid.returns, refund) => {
             Err(Refused::because("this was known of the refund"))
         }
-        E::RefundReported(_) | E::ReturnsChanged | E::TransferReversed { .. } => {
-            look(state, paid, at)
-        }
+        E::RefundReported(_) | E::ReturnsChanged => look(state, paid, at),
         E::ChargeRetrieved { reading, .. } | E::ChargeUnreadable { reading, .. }
             if *reading != paid.returns.readings || paid.returns.reading == Reading::Idle =>
         {
             Err(Refused::because("this is the answer to an earlier reading"))
         }
         E::ChargeRetrieved { charge, .. } => Ok(fold(state, paid, charge, at)),
-        E::ChargeUnreadable { .. } => Ok(read_over(state, paid, at)),
+        E::ChargeUnreadable { failure, .. } => Ok(read_over(state, paid, failure, at)),
         E::RefundFailed(_) => Ok(look_anew(state, paid, at)),
 
-        // A person discarded what had happened.
-        E::ReversalRefused { dispute, .. } if is_reversed(&paid.returns, dispute) => {
-            Err(Refused::because("the creator's part came back all the same"))
+        // What was refused, or discarded by a person, may have happened: it is read before anybody is told.
+        E::ReversalRefused { cause, transfer, failure } => {
+            let mut paid = paid;
+            paid.returns.creator.refused(cause, &Call::TakeBack(transfer.clone()), failure);
+            Ok(look_anew(state, paid, at))
         }
-        E::ReversalRefused { dispute, failure } => {
-            Ok(reversal_refused(state, paid, dispute, failure, at))
-        }
-        E::TransferredAgain { transfer, amount, .. } => {
-            let sale = paid.order.sale.paid_in(paid.payment.currency);
-            let posting = ledger::transferred_again(&sale, transfer, *amount, at);
-            Ok(stay(state, &paid).record(Record::Ledger(posting)))
-        }
-        E::TransferRefused { cause, amount, failure } => {
-            Ok(stay(state, &paid).record(transfer_refused(&paid, cause, *amount, failure)))
+        E::TransferRefused { cause, failure } => {
+            let mut paid = paid;
+            paid.returns.creator.refused(cause, &Call::PassOn, failure);
+            Ok(look_anew(state, paid, at))
         }
         E::FraudWarning { warning } => Ok(stay(state, &paid).record(fraud_warning(warning))),
 
@@ -121,10 +115,6 @@ pub(super) fn step(
 
 fn is_known(returns: &Returns, refund: &Refund) -> bool {
     returns.refunds.iter().any(|known| known.id == refund.id && known.status == refund.status)
-}
-
-fn is_reversed(returns: &Returns, dispute: &str) -> bool {
-    returns.disputes.iter().any(|known| known.id == dispute && known.share.reversed > 0)
 }
 
 /// Reads Stripe, unless it is being read: then once more afterwards.
@@ -178,13 +168,21 @@ pub(super) fn end_reading(paid: &mut Paid, at: Timestamp) -> Option<Effect> {
     }
 }
 
-/// It could not be read: later, then.
-fn read_over(state: &State, mut paid: Paid, at: Timestamp) -> Step<State> {
+/// It could not be read: later, then, and a person sees why.
+fn read_over(state: &State, mut paid: Paid, failure: &Failure, at: Timestamp) -> Step<State> {
     let again = end_reading(&mut paid, at);
     if again.is_none() {
         paid.returns.look_at = Some(at.plus(LOOK_AGAIN));
     }
-    let step = stay(&with(state, paid.clone()), &paid);
+    let case = OperatorCase {
+        kind: CaseKind::PaymentUnreadable,
+        key: paid.payment.intent.clone(),
+        detail: format!(
+            "what came back of {} cannot be read at Stripe ({}), and is not posted until it can",
+            paid.payment.intent, failure.message
+        ),
+    };
+    let step = stay(&with(state, paid.clone()), &paid).record(Record::OperatorCase(case));
     Step { effects: again.into_iter().collect(), ..step }
 }
 
@@ -281,12 +279,9 @@ pub(super) fn placed(state: &State, paid: Paid) -> (State, CheckoutStatus) {
 fn refund_duplicate(mut paid: Paid, at: Timestamp) -> Step<State> {
     let refund = RefundId::of(paid.order.sale.checkout, "duplicate");
     paid.returns.access = Access::Never;
-    paid.returns.reserved.push(Reservation {
-        refund,
-        amount: paid.returns.refundable(paid.payment.amount),
-        access: AccessAfter::Kept,
-        need: Need::Needed,
-    });
+    let whole = paid.payment.amount;
+    let all = paid.returns.refundable(whole);
+    paid.returns.set_aside(whole, refund, all, AccessAfter::Kept);
     paid.returns.look_at.get_or_insert(at.plus(LOOK_AGAIN));
     let wish = Wish {
         refund,
@@ -306,59 +301,31 @@ fn refund_duplicate(mut paid: Paid, at: Timestamp) -> Step<State> {
 
 /// The judge: sets the money aside and says so, or says why not.
 fn reserve(state: &State, mut paid: Paid, wish: &Wish, at: Timestamp) -> Step<State> {
-    let sale = &paid.order.sale;
     let (answer, next) = match paid.returns.reserve(paid.payment.amount, wish) {
         Err(why) => (refund::Event::Rejected(why), state.clone()),
         Ok(amount) => {
-            let answer = refund::Event::Reserved {
-                amount: Money::new(amount, paid.payment.currency),
-                payment_intent: paid.payment.intent.clone(),
-                fee: if sale.fee > 0 { FeeReturn::Returned } else { FeeReturn::NoFee },
-            };
             paid.returns.look_at.get_or_insert(at.plus(LOOK_AGAIN));
-            (answer, with(state, paid.clone()))
+            (reserved(&paid, wish.refund, amount), with(state, paid.clone()))
         }
     };
     stay(&next, &paid).record(Record::Send(Message::Refund(wish.refund, answer)))
 }
 
-fn reversal_refused(
-    state: &State,
-    mut paid: Paid,
-    dispute: &str,
-    failure: &Failure,
-    at: Timestamp,
-) -> Step<State> {
-    let asked = |one: &&mut super::returns::KnownDispute| one.id == dispute;
-    if let Some(known) = paid.returns.disputes.iter_mut().find(asked) {
-        known.reversal = Reversal::Refused;
+/// What Stripe is to be asked for: the creator's part and the fee come back with it, as far as there is enough of
+/// both. Stripe refuses the question otherwise.
+fn reserved(paid: &Paid, refund: RefundId, amount: i64) -> refund::Event {
+    let returns = &paid.returns;
+    let transfer = returns.reservation(refund).map_or(TransferReturn::Returned, |one| one.transfer);
+    let fee_is_left = returns.creator.fee_returned < paid.order.sale.fee;
+    refund::Event::Reserved {
+        amount: Money::new(amount, paid.payment.currency),
+        payment_intent: paid.payment.intent.clone(),
+        fee: match transfer {
+            TransferReturn::Returned if fee_is_left => FeeReturn::Returned,
+            TransferReturn::Returned | TransferReturn::Apart => FeeReturn::NoFee,
+        },
+        transfer,
     }
-    // What a person discards may have happened: what came back is posted, whatever for.
-    let step = look_anew(state, paid.clone(), at);
-    let case = OperatorCase {
-        kind: CaseKind::ReversalRefused,
-        key: dispute.to_owned(),
-        detail: format!(
-            "the creator's part of a disputed payment cannot be taken back from {} ({}): it stays a \
-             receivable of the creator's, if the dispute is lost",
-            paid.order.sale.account, failure.message
-        ),
-    };
-    step.record(Record::OperatorCase(case))
-}
-
-fn transfer_refused(paid: &Paid, cause: &str, amount: i64, failure: &Failure) -> Record {
-    Record::OperatorCase(OperatorCase {
-        kind: CaseKind::TransferRefused,
-        key: cause.to_owned(),
-        detail: format!(
-            "{} was taken from {} for nothing ({cause}) and cannot be passed on again ({}): transfer it by \
-             hand",
-            Money::new(amount, paid.payment.currency),
-            paid.order.sale.account,
-            failure.message
-        ),
-    })
 }
 
 fn fraud_warning(warning: &str) -> Record {

@@ -7,8 +7,9 @@ use super::{
     returns::{Access, KnownRefund, Posting},
 };
 use crate::{
+    effect::TransferReturn,
     ledger::Share,
-    money::{Money, part_of},
+    money::Money,
     record::{CheckoutStatus, GrantKind},
     refund::{AccessAfter, Rejection},
     stripe::RefundStatus,
@@ -41,15 +42,15 @@ pub fn preview(
     let (whole, fee) = (paid.payment.amount, paid.order.sale.fee);
     let refundable = paid.returns.refundable(whole);
     let amount = paid.returns.judge(whole, amount, None)?;
-    // The fee comes back in proportion to all that came back, so that the parts add up to the whole.
-    let before = whole - refundable;
-    let part = |back: i64| part_of(fee, back, whole);
+    let all = Share { reversed: whole, fee };
+    let parts = paid.returns.creator.parts_of(all, amount, paid.returns.to_come_back());
+    let back = parts.iter().fold(Share::default(), |sum, part| sum.plus(part.share));
     paid.returns.refunds.push(KnownRefund {
         id: String::new(),
         asked: None,
         amount,
         status: RefundStatus::Succeeded,
-        share: Share::default(),
+        transfer: TransferReturn::Returned,
         posting: Posting::NotYet,
         access,
     });
@@ -59,8 +60,8 @@ pub fn preview(
     Ok(Preview {
         amount: Money::new(amount, currency),
         refundable,
-        fee_returned: part(before + amount) - part(before),
-        transfer_reversed: amount,
+        fee_returned: back.fee,
+        transfer_reversed: back.reversed,
         status,
         access: granted.then_some(grounds),
     })

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::creator::Creator;
 use crate::{
+    effect::TransferReturn,
     id::RefundId,
-    ledger::Share,
     reading::Reading,
     record::GrantKind,
     refund::{AccessAfter, Rejection, Wish},
@@ -12,7 +13,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Refunds, disputes, and the parts of transfer and fee that came back with them. Empty for most purchases.
+/// Refunds, disputes, and what became of the creator's part because of them. Empty for most purchases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Returns {
@@ -22,8 +23,8 @@ pub struct Returns {
     pub refunds: Vec<KnownRefund>,
     /// Disputes, as they were last read.
     pub disputes: Vec<KnownDispute>,
-    /// All that is posted to have come back of transfer and fee.
-    pub posted: Share,
+    /// What was passed on to the creator, and what came back of it.
+    pub creator: Creator,
     /// On what grounds the purchase gives access, or does not.
     pub access: Access,
     /// Whether Stripe is being read.
@@ -43,6 +44,8 @@ pub struct Reservation {
     pub amount: i64,
     /// What becomes of the access with it.
     pub access: AccessAfter,
+    /// Whether the creator's part comes back with it.
+    pub transfer: TransferReturn,
     /// Whether it is needed still.
     pub need: Need,
 }
@@ -68,8 +71,8 @@ pub struct KnownRefund {
     pub amount: i64,
     /// As it was last read.
     pub status: RefundStatus,
-    /// What came back from creator and fee with it.
-    pub share: Share,
+    /// Whether the creator's part comes back with it, or was left to be.
+    pub transfer: TransferReturn,
     /// Whether it is in the ledger.
     pub posting: Posting,
     /// What becomes of the access with it.
@@ -99,24 +102,6 @@ pub struct KnownDispute {
     pub reinstated: i64,
     /// As it was last read.
     pub status: DisputeStatus,
-    /// How far the creator's part is taken back.
-    pub reversal: Reversal,
-    /// What came back of transfer and fee for it.
-    pub share: Share,
-}
-
-/// How far the creator's part of a disputed payment is taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reversal {
-    /// Nothing was taken from the platform yet, or nothing is left to take from the creator.
-    NotAsked,
-    /// Stripe is asked for so many minor units, or has them.
-    Asked(i64),
-    /// Stripe refused: the creator owes it.
-    Refused,
-    /// It was passed on again, since the dispute was won.
-    PassedOnAgain,
 }
 
 /// Whether a purchase gives access.
@@ -217,13 +202,62 @@ impl Returns {
     /// Sets money aside for a wish, or says why not. The purchase is the only judge: whatever was wished for
     /// at the same time has been set aside before, or will be after.
     pub fn reserve(&mut self, paid: i64, wish: &Wish) -> Result<i64, Rejection> {
-        if let Some(aside) = self.reserved.iter().find(|one| one.refund == wish.refund) {
+        if let Some(aside) = self.reservation(wish.refund) {
             return Ok(aside.amount);
         }
         let amount = self.judge(paid, wish.amount, wish.expected)?;
-        let (refund, access) = (wish.refund, wish.access);
-        self.reserved.push(Reservation { refund, amount, access, need: Need::Needed });
+        self.set_aside(paid, wish.refund, amount, wish.access);
         Ok(amount)
+    }
+
+    /// Sets so much of a payment of `paid` aside.
+    pub(super) fn set_aside(
+        &mut self,
+        paid: i64,
+        refund: RefundId,
+        amount: i64,
+        access: AccessAfter,
+    ) {
+        let transfer = match self.creator.left_with_charge(paid) - self.to_come_back() >= amount {
+            true => TransferReturn::Returned,
+            false => TransferReturn::Apart,
+        };
+        self.reserved.push(Reservation { refund, amount, access, transfer, need: Need::Needed });
+    }
+
+    /// Minor units that come back of the charge's transfer with refunds that are set aside.
+    pub(super) fn to_come_back(&self) -> i64 {
+        let with_it = self.reserved.iter().filter(|one| one.transfer == TransferReturn::Returned);
+        with_it.map(|one| one.amount).sum()
+    }
+
+    /// What is set aside for a refund.
+    pub(super) fn reservation(&self, refund: RefundId) -> Option<&Reservation> {
+        self.reserved.iter().find(|one| one.refund == refund)
+    }
+
+    /// Minor units that the creator is to lose for a refund or a dispute, if that is decided here: what came back
+    /// with a refund by itself is as Stripe reports it.
+    pub(super) fn to_lose(&self, cause: &str) -> Option<i64> {
+        let refund = self.refunds.iter().find(|one| one.id == cause);
+        let dispute = self.disputes.iter().find(|one| one.id == cause);
+        match (refund, dispute) {
+            (Some(refund), _) if !refund.status.counts() => Some(0),
+            (Some(refund), _) => {
+                (refund.transfer == TransferReturn::Apart).then_some(refund.amount)
+            }
+            (None, Some(dispute)) => match dispute.status {
+                // What is won stays as it is until the platform has it again.
+                DisputeStatus::Won | DisputeStatus::Closed => {
+                    (dispute.reinstated >= dispute.withdrawn).then_some(0)
+                }
+                DisputeStatus::Inquiry
+                | DisputeStatus::NeedsResponse
+                | DisputeStatus::UnderReview
+                | DisputeStatus::Lost => Some(dispute.withdrawn - dispute.reinstated),
+            },
+            (None, None) => None,
+        }
     }
 
     /// The refund was given up.
@@ -249,6 +283,7 @@ impl Returns {
             DisputeStatus::Lost | DisputeStatus::Closed => false,
         };
         !self.reserved.is_empty()
+            || self.creator.is_under_way()
             || self.is_on_its_way_back()
             || self.disputes.iter().any(undecided)
     }

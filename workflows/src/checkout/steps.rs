@@ -265,7 +265,7 @@ pub(super) fn not_paid(state: &State, wish: &Wish, at: Timestamp) -> Step<State>
     stay.record(Record::Send(message))
 }
 
-/// Money came back of what is not known to be paid: the session tells.
+/// Money moved of what is not known to be paid: the session tells.
 pub(super) fn retrieve_early(state: &State, session: String, at: Timestamp) -> Step<State> {
     let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
     stay.effect(Effect::RetrieveCheckoutSession { session })

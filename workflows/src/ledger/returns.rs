@@ -20,6 +20,16 @@ pub struct Share {
 }
 
 impl Share {
+    /// Both together with another.
+    pub fn plus(self, other: Self) -> Self {
+        Self { reversed: self.reversed + other.reversed, fee: self.fee + other.fee }
+    }
+
+    /// Both without another.
+    pub fn minus(self, other: Self) -> Self {
+        Self { reversed: self.reversed - other.reversed, fee: self.fee - other.fee }
+    }
+
     /// What the creator lost by it.
     pub fn of_creator(self) -> i64 {
         self.reversed - self.fee
@@ -45,9 +55,9 @@ pub fn refunded(sale: &Sale, refund: &stripe::Refund, share: Share, at: Timestam
     }
 }
 
-/// A refund that was posted failed: stripe +r, due −(r−y), platform_fee −y. What was taken back for it is the
-/// creator's again.
-pub fn refund_failed(sale: &Sale, refund: &stripe::Refund, share: Share) -> Transaction {
+/// A refund that was posted failed: stripe +r, due −r. What was taken back for it is the creator's again, and
+/// is passed on by itself.
+pub fn refund_failed(sale: &Sale, refund: &stripe::Refund) -> Transaction {
     Transaction {
         key: format!("refund_failed:{}", refund.id),
         kind: Kind::RefundFailed,
@@ -57,27 +67,38 @@ pub fn refund_failed(sale: &Sale, refund: &stripe::Refund, share: Share) -> Tran
         available: None,
         entries: entries([
             (Account::Stripe, refund.amount),
-            (Account::Due(sale.handle), share.fee - refund.amount),
-            (Account::PlatformFee, -share.fee),
+            (Account::Due(sale.handle), -refund.amount),
         ]),
     }
 }
 
-/// A part of the transfer came back by itself, for a dispute or by hand: creator +(v−f), platform_fee +f,
-/// due −v. The key holds the totals that it led to, which only grow.
+/// A part of a transfer came back by itself, for a dispute, for a refund that did not bring it, or by hand:
+/// creator +(v−f), platform_fee +f, due −v. `reversal` is `trr_…`.
 pub fn reversed(
     sale: &Sale,
     transfer: &str,
-    total: Share,
+    reversal: &str,
     share: Share,
     at: Timestamp,
 ) -> Transaction {
+    Transaction { key: format!("reversal:{reversal}"), ..came_back(sale, transfer, share, at) }
+}
+
+/// A part of the fee went back to the creator by itself, which led to `total`: creator −f, platform_fee +f.
+pub fn fee_returned(sale: &Sale, charge: &str, total: i64, fee: i64, at: Timestamp) -> Transaction {
     Transaction {
-        key: format!("reversal:{transfer}:{}:{}", total.reversed, total.fee),
+        key: format!("fee_returned:{charge}:{total}"),
+        ..came_back(sale, charge, Share { reversed: 0, fee }, at)
+    }
+}
+
+fn came_back(sale: &Sale, object: &str, share: Share, at: Timestamp) -> Transaction {
+    Transaction {
+        key: String::new(),
         kind: Kind::TransferReversed,
         currency: sale.currency,
         about: About::Sale(sale.clone()),
-        stripe_object: transfer.to_owned(),
+        stripe_object: object.to_owned(),
         available: available(at, -share.of_creator()),
         entries: entries([
             (Account::Creator(sale.account.clone()), share.of_creator()),
@@ -103,15 +124,28 @@ pub fn transferred_again(sale: &Sale, transfer: &str, amount: i64, at: Timestamp
     }
 }
 
-/// The fee that went back to the creator for a dispute is the platform's again, since the dispute was won:
-/// due +f, platform_fee −f.
-pub fn fee_taken_again(sale: &Sale, dispute: &str, fee: i64) -> Transaction {
+/// The fee that went back to the creator for a refund or a dispute is the platform's again, since that came to
+/// nothing: due +f, platform_fee −f. It goes with the `nth` transfer that passes something on again.
+pub fn fee_taken_again(sale: &Sale, cause: &str, nth: usize, fee: i64) -> Transaction {
+    let key = format!("fee_taken_again:{cause}:{nth}");
+    Transaction { key, ..fee_moved(sale, cause, fee) }
+}
+
+/// The fee that the platform took again of what it passed on later goes back to the creator, since that was
+/// taken back, too, by the reversal `trr_…`: due −f, platform_fee +f.
+pub fn fee_given_up(sale: &Sale, reversal: &str, fee: i64) -> Transaction {
+    let key = format!("fee_given_up:{reversal}");
+    Transaction { key, ..fee_moved(sale, reversal, -fee) }
+}
+
+/// No money moves at Stripe: the creator's part of what is passed on is that much less.
+fn fee_moved(sale: &Sale, object: &str, fee: i64) -> Transaction {
     Transaction {
-        key: format!("fee_taken_again:{dispute}"),
+        key: String::new(),
         kind: Kind::FeeTakenAgain,
         currency: sale.currency,
         about: About::Sale(sale.clone()),
-        stripe_object: dispute.to_owned(),
+        stripe_object: object.to_owned(),
         available: None,
         entries: entries([(Account::Due(sale.handle), fee), (Account::PlatformFee, -fee)]),
     }

@@ -22,7 +22,7 @@ use workflows::{
     stripe::{
         Account, BalanceTransaction, Billing, CapabilityStatus, Outcome, PaidInvoice, Payment,
         Payout, PayoutStatus, Refund, RefundStatus, RequirementError, Requirements, Session,
-        Subscription, SubscriptionStatus, TransferPart,
+        Subscription, SubscriptionStatus,
     },
 };
 
@@ -142,7 +142,6 @@ pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status,
-        transfer: TransferPart::Kept,
         asked: None,
         reason: None,
     }

@@ -2,13 +2,13 @@
 
 use workflows::{
     Timestamp, checkout, dispute,
-    effect::FeeReturn,
+    effect::{FeeReturn, TransferReturn},
     id::RefundId,
     ledger::{Sale, Share},
     money::{Currency, Money},
     record::RefundReason,
     refund::{self, AccessAfter, Rejection, Wish},
-    stripe::{Charge, Dispute, DisputeStatus, Refund, RefundStatus, Transfer, TransferPart},
+    stripe::{Charge, Dispute, DisputeStatus, Refund, RefundStatus, Transfer, TransferReversal},
 };
 
 use crate::examples::{Example, FEE, PRICE, START, example, failure, refund, sale, uuid};
@@ -53,7 +53,7 @@ pub fn by_hand(id: &str, amount: i64, status: RefundStatus) -> Refund {
         RefundStatus::Failed => Some("lost_or_stolen_card".to_owned()),
         RefundStatus::Succeeded | RefundStatus::Canceled => None,
     };
-    Refund { transfer: TransferPart::Reversed, reason, ..refund(id, amount, status) }
+    Refund { reason, ..refund(id, amount, status) }
 }
 
 /// A dispute whose money was taken as soon as the bank did not only ask, and is back as soon as it is won.
@@ -71,19 +71,34 @@ pub fn disputed(amount: i64, status: DisputeStatus) -> Dispute {
         fee,
         reinstated: if back { withdrawn } else { 0 },
         fee_reinstated: if back { fee } else { 0 },
+        currency: Currency::USD,
         evidence_due: Some(START.plus(7 * Timestamp::DAY)),
     }
 }
 
-/// A charge of so much, of which so much came back from creator and fee.
+/// A part of a transfer that came back for a refund or a dispute.
+pub fn reversal(id: &str, amount: i64, cause: &str) -> TransferReversal {
+    TransferReversal { id: id.to_owned(), amount, cause: Some(cause.to_owned()) }
+}
+
+/// A transfer of so much, of which that came back.
+pub fn transfer(id: &str, amount: i64, reversals: Vec<TransferReversal>) -> Transfer {
+    Transfer { id: id.to_owned(), amount, currency: Currency::USD, cause: None, reversals }
+}
+
+/// A charge of so much, of which so much came back from creator and fee, for the first refund or dispute.
 pub fn charge(paid: i64, refunds: Vec<Refund>, disputes: Vec<Dispute>, back: Share) -> Charge {
-    let transfer = Transfer { id: "tr_1".to_owned(), amount: paid, reversed: back.reversed };
+    let causes = refunds.iter().map(|one| &one.id).chain(disputes.iter().map(|one| &one.id));
+    let cause = causes.into_iter().next().filter(|_| back.reversed > 0);
+    let reversals = cause.map(|cause| reversal("trr_1", back.reversed, cause));
+    let transfer = transfer("tr_1", paid, reversals.into_iter().collect());
     Charge {
         id: "ch_1".to_owned(),
         currency: Currency::USD,
         refunds,
         disputes,
         transfer: Some(transfer),
+        again: Vec::new(),
         fee_returned: back.fee,
     }
 }
@@ -120,27 +135,15 @@ pub fn checkout_returns_events() -> Vec<Example<checkout::Event>> {
         example("", E::ReturnsChanged),
         example("", reserve(wish(Some(500)))),
         example("", E::ReleaseRefund { refund: refund_id() }),
-        example("", E::TransferReversed { dispute: dispute() }),
         example(
             "",
-            E::ReversalRefused { dispute: dispute(), failure: failure("balance_insufficient") },
-        ),
-        example(
-            "",
-            E::TransferredAgain {
+            E::ReversalRefused {
                 cause: dispute(),
-                transfer: "tr_2".to_owned(),
-                amount: PRICE - FEE,
+                transfer: "tr_1".to_owned(),
+                failure: failure("balance_insufficient"),
             },
         ),
-        example(
-            "",
-            E::TransferRefused {
-                cause: dispute(),
-                amount: PRICE - FEE,
-                failure: failure("account_closed"),
-            },
-        ),
+        example("", E::TransferRefused { cause: dispute(), failure: failure("account_closed") }),
         example("", E::FraudWarning { warning: "issfr_1".to_owned() }),
     ];
     for reading in 1..=2 {
@@ -158,6 +161,7 @@ pub fn reserved(amount: i64) -> refund::Event {
         amount: Money::new(amount, Currency::USD),
         payment_intent: "pi_1".to_owned(),
         fee: FeeReturn::Returned,
+        transfer: TransferReturn::Returned,
     }
 }
 

@@ -43,8 +43,8 @@ fn checkout() {
             Quarantined, Expired, Failed, Cancelled),
         &variants!(Event: Request, SessionCreated, SessionFailed, SessionReported, SessionRetrieved,
             SessionUnreadable, GrantLost, RefundReported, RefundFailed, ReturnsChanged,
-            ReserveRefund, ReleaseRefund, ChargeRetrieved, ChargeUnreadable, TransferReversed,
-            ReversalRefused, TransferredAgain, TransferRefused, FraudWarning, ProcessorFee,
+            ReserveRefund, ReleaseRefund, ChargeRetrieved, ChargeUnreadable,
+            ReversalRefused, TransferRefused, FraudWarning, ProcessorFee,
             SellerLost, Cancel, TimerFired),
     );
 }

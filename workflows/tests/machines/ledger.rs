@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use workflows::{
     Timestamp,
-    ledger::{self, About, Account, Kind, Sale, Share, Transaction},
+    ledger::{self, About, Account, Kind, Moved, Sale, Share, Transaction},
     money::{BasisPoints, Currency, MAXIMUM_CHARGE, Money},
     stripe::{
         BalanceTransaction, Dispute, DisputeStatus, PaidInvoice, Payout, PayoutStatus, RefundStatus,
@@ -120,6 +120,7 @@ proptest! {
             fee_reinstated: fee,
             ..disputed(amount, DisputeStatus::Lost)
         };
+        let before = Moved { amount: fee.min(amount), fee: 0 };
         let payout = Payout {
             id: "po_1".to_owned(),
             amount,
@@ -130,13 +131,15 @@ proptest! {
         };
         for posting in [
             ledger::refunded(&sale, &refund, share, at),
-            ledger::refund_failed(&sale, &refund, share),
-            ledger::reversed(&sale, "tr_1", share, share, at),
+            ledger::refund_failed(&sale, &refund),
+            ledger::reversed(&sale, "tr_1", "trr_1", share, at),
             ledger::transferred_again(&sale, "tr_2", amount, at),
-            ledger::fee_taken_again(&sale, "dp_1", fee),
-            ledger::dispute_withdrawn(&sale, &dispute),
-            ledger::dispute_reinstated(&sale, &dispute),
-            ledger::dispute_lost(&sale, &dispute),
+            ledger::fee_returned(&sale, "ch_1", fee, fee, at),
+            ledger::fee_taken_again(&sale, "dp_1", 1, fee),
+            ledger::fee_given_up(&sale, "trr_1", fee),
+            ledger::dispute_withdrawn(&sale, &dispute, before),
+            ledger::dispute_reinstated(&sale, &dispute, before),
+            ledger::dispute_lost(&sale, &dispute, amount, fee),
             ledger::payout(sale.handle, "acct_1", &payout),
             ledger::payout_failed(sale.handle, "acct_1", &payout),
             ledger::platform_payout(&payout),

@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 use workflows::{
     checkout::Event,
+    effect::TransferReturn,
     money::{BasisPoints, MAXIMUM_CHARGE},
     record::GrantKind,
-    stripe::{DisputeStatus, RefundStatus, TransferPart},
+    stripe::{DisputeStatus, RefundStatus},
 };
 
 use crate::models::returns_world::{Ledger, Pace, World};
@@ -47,7 +48,7 @@ proptest! {
             let left = paid - world.stripe.given_back();
             let amount = (paid * thousandths / 1_000).clamp(1, left.max(1));
             let made = world.stripe.refund(
-                None, amount, RefundStatus::Succeeded, TransferPart::Reversed,
+                None, amount, RefundStatus::Succeeded, TransferReturn::Returned,
             );
             prop_assert_eq!(made.is_ok(), left > 0);
             if let Then::Read = then {
@@ -69,7 +70,7 @@ proptest! {
             if left > 0 {
                 world
                     .stripe
-                    .refund(None, left, RefundStatus::Succeeded, TransferPart::Reversed)
+                    .refund(None, left, RefundStatus::Succeeded, TransferReturn::Returned)
                     .unwrap();
             }
         }

@@ -253,8 +253,8 @@ fn s10_the_loser_of_two_paid_purchases_is_refunded() {
     check::<Checkout>(&then(read(2, given_back(RefundStatus::Succeeded)), GIVEN_BACK));
     check::<Checkout>(&then(
         read(2, given_back(RefundStatus::Failed)),
-        "Quarantined: create_transfer / post reversal:tr_1:1250:63, post fee_taken_again:re_1, \
-         tell refund Reported, row IN_REVIEW, case duplicate_not_refunded",
+        "Quarantined: create_transfer / tell refund Reported, post reversal:trr_1, \
+         post fee_taken_again:re_1:1, row IN_REVIEW, case duplicate_not_refunded",
     ));
     // Stripe will not: what was set aside is free as soon as a reading has not shown it.
     check::<Checkout>(
@@ -364,8 +364,31 @@ fn a_fee_in_another_currency_waits_for_a_person_while_the_payment_is_not_known()
     check::<Checkout>(&[
         (request(PRICE, FEE), CREATING),
         (session_created(), OPEN),
-        (processor_fee(Currency::parse("EUR").unwrap()), "AwaitingPayment: / case fee_currency"),
-        (processor_fee(Currency::USD), "AwaitingPayment: / post fee:txn_1"),
+        (
+            processor_fee(Currency::parse("EUR").unwrap()),
+            "AwaitingPayment: retrieve_checkout_session / case fee_currency",
+        ),
+    ]);
+}
+
+/// The webhook of the payment is lost: the fee tells that there was one.
+#[test]
+fn s03_a_fee_of_what_is_not_known_to_be_paid_leads_to_reading_the_session() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (
+            processor_fee(Currency::USD),
+            "AwaitingPayment: retrieve_checkout_session / post fee:txn_1",
+        ),
+        (retrieved(paid()), SETTLED_AND_READ),
+    ]);
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (reported(Outcome::Unpaid), "AwaitingFunds: / row PROCESSING"),
+        (processor_fee(Currency::USD), "AwaitingFunds: retrieve_checkout_session / post fee:txn_1"),
+        (retrieved(paid()), SETTLED_AND_READ),
     ]);
 }
 

@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 use workflows::{
-    checkout::{Checkout, Event as E, State, returns::Reversal},
+    checkout::{Checkout, Event as E, State, creator::Answered},
     dispute::Dispute,
-    effect::Effect,
+    effect::{Effect, FeeReturn, TransferReturn},
     ledger::Share,
     record::{self, GrantKind, Record},
     refund::{self, AccessAfter, Refund, Rejection},
-    stripe::{DisputeStatus, Outcome, RefundStatus, TransferPart},
+    stripe::{Dispute as Facts, DisputeStatus, Outcome, RefundStatus, TransferReversal},
     workflow::Workflow,
 };
 
@@ -26,7 +26,7 @@ use crate::{
 };
 
 const KEPT: AccessAfter = AccessAfter::Kept;
-const REVERSED: TransferPart = TransferPart::Reversed;
+const REVERSED: TransferReturn = TransferReturn::Returned;
 
 /// A webhook about the dispute, and all that follows from it.
 fn hear_of_dispute(world: &mut World) {
@@ -43,7 +43,7 @@ fn give_back(world: &mut World, amount: i64) {
 
 fn refund_fails(world: &mut World) {
     world.stripe.settle_refund(0, RefundStatus::Failed);
-    let refund = world.stripe.refunds[0].0.clone();
+    let refund = world.stripe.refunds[0].clone();
     world.tell_purchase(&E::RefundReported(refund));
     world.run_out();
 }
@@ -157,7 +157,7 @@ fn s20_answer_and_webhook_in_either_order_are_one_posting() {
         world.deliver(0);
         world.deliver(0);
         world.perform(0, Pace::AtOnce);
-        let webhook = E::RefundReported(world.stripe.refunds[0].0.clone());
+        let webhook = E::RefundReported(world.stripe.refunds[0].clone());
         if webhook_first {
             world.tell_purchase(&webhook);
             world.run_out();
@@ -206,7 +206,7 @@ fn s22_a_refund_in_the_dashboard_is_imported() {
     agrees(&world);
     // Without the creator's part: the creator owes it.
     let mut world = World::settled();
-    let made = world.stripe.refund(None, PAID, RefundStatus::Succeeded, TransferPart::Kept);
+    let made = world.stripe.refund(None, PAID, RefundStatus::Succeeded, TransferReturn::Apart);
     world.tell_purchase(&E::RefundReported(made.unwrap()));
     world.run_out();
     assert_eq!(world.ledger.due, PAID);
@@ -259,14 +259,43 @@ fn s24_a_refund_that_fails_after_success_is_taken_back() {
     assert_eq!(world.access, GrantKind::Paid);
     assert!(world.cases.contains("refund_failed"));
     // The creator has it again, and all is as after the payment.
-    assert_eq!(world.stripe.transferred, PAID - PART);
+    assert_eq!(world.stripe.transferred(), PAID - PART);
     assert_eq!((world.ledger.creator, world.ledger.platform_fee), (PART - PAID, -PART));
     assert_eq!((world.ledger.stripe, world.ledger.due), (PAID, 0));
     agrees(&world);
-    // And it can be given back again.
+    // And it can be given back again: from the second transfer, of which the platform gives its fee up.
     world.wish(refund_id(), PAID, KEPT);
     world.run_out();
     assert!(matches!(world.refunds[&refund_id()], refund::State::Succeeded { .. }));
+    assert_eq!((world.ledger.creator, world.ledger.platform_fee), (0, 0));
+    assert_eq!((world.ledger.stripe, world.ledger.due), (0, 0));
+    agrees(&world);
+}
+
+#[test]
+fn s24_what_failed_is_given_back_in_parts() {
+    let mut world = World::settled();
+    give_back(&mut world, PAID);
+    refund_fails(&mut world);
+    for (nth, amount) in [(refund_id(), 60), (other_refund_id(), 40)] {
+        world.wish(nth, amount, KEPT);
+        world.run_out();
+        assert_eq!(world.ledger.due, 0, "the creator owes nothing after {amount}");
+        agrees(&world);
+    }
+    assert_eq!((world.ledger.creator, world.ledger.platform_fee), (0, 0));
+}
+
+#[test]
+fn s24_a_part_comes_from_the_first_transfer_and_a_part_from_the_second() {
+    let mut world = World::settled();
+    give_back(&mut world, 60);
+    refund_fails(&mut world);
+    world.wish(refund_id(), PAID, KEPT);
+    world.run_out();
+    let from: Vec<_> = world.taken_back.iter().map(|(transfer, _)| transfer.as_str()).collect();
+    assert_eq!(from, ["tr_1", "tr_2"]);
+    assert_eq!((world.ledger.creator, world.ledger.platform_fee, world.ledger.due), (0, 0, 0));
     agrees(&world);
 }
 
@@ -350,6 +379,115 @@ fn s28_a_dispute_that_is_won_gives_balance_and_access_back() {
 }
 
 #[test]
+fn s28_what_was_won_can_be_given_back() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    dispute(&mut world, DisputeStatus::Won);
+    world.wish(refund_id(), PAID, KEPT);
+    world.run_out();
+    assert!(matches!(world.refunds[&refund_id()], refund::State::Succeeded { .. }));
+    assert_eq!((world.ledger.creator, world.ledger.platform_fee, world.ledger.due), (0, 0, 0));
+    agrees(&world);
+}
+
+/// The creator has it again as soon as the platform has.
+#[test]
+fn s28_what_is_won_is_passed_on_when_it_is_there() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    world.stripe.dispute(DisputeStatus::Won);
+    hear_of_dispute(&mut world);
+    assert_eq!((world.stripe.transferred(), world.access), (0, GrantKind::Paid));
+    agrees(&world);
+    // Its webhook is lost: the timer finds out.
+    world.stripe.reinstate();
+    let world = world.left_alone();
+    assert_eq!(world.stripe.transferred(), PAID - PART);
+    agrees(&world);
+}
+
+#[test]
+fn s28_a_reversal_that_was_discarded_and_had_happened_is_passed_on() {
+    let mut world = World::settled();
+    world.stripe.dispute(DisputeStatus::NeedsResponse);
+    world.tell_purchase(&E::ReturnsChanged);
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    world.discard(0);
+    world.run_out();
+    assert!(world.cases.is_empty(), "it is seen before anybody is told: {:?}", world.cases);
+    dispute(&mut world, DisputeStatus::Won);
+    assert_eq!((world.stripe.transferred(), world.ledger.due), (PAID - PART, 0));
+    agrees(&world);
+}
+
+#[test]
+fn s28_what_cannot_be_passed_on_is_transferred_by_hand() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    world.stripe.dispute(DisputeStatus::Won);
+    world.stripe.reinstate();
+    world.tell_purchase(&E::ReturnsChanged);
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    world.fail(0);
+    world.run_out();
+    assert!(world.cases.contains("transfer_refused"));
+    assert_eq!(world.ledger.due, PART - PAID, "the platform owes it");
+    agrees(&world);
+    // A person does it, in the group that the case names.
+    world.stripe.not_transferred = 0;
+    world.stripe.transfer(PAID - PART, "dp_1");
+    world.stripe.again[0].cause = None;
+    hear_of_dispute(&mut world);
+    assert_eq!((world.ledger.creator, world.ledger.due), (PART - PAID, 0));
+}
+
+#[test]
+fn s26_what_moves_after_a_dispute_is_over_is_posted() {
+    let facts = |status, withdrawn, reinstated| Facts {
+        withdrawn,
+        reinstated,
+        fee_reinstated: 0,
+        ..disputed(PRICE, status)
+    };
+    let reported =
+        |status, withdrawn, reinstated| dispute_reported(facts(status, withdrawn, reinstated));
+    check::<Dispute>(&[
+        (
+            reported(DisputeStatus::NeedsResponse, 1_000, 0),
+            "Opened: / dispute OPEN, post dispute_withdrawn:dp_1",
+        ),
+        // More is taken.
+        (
+            reported(DisputeStatus::NeedsResponse, PRICE, 0),
+            "Opened: / dispute OPEN, post dispute_withdrawn:dp_1:1250:1500",
+        ),
+        (reported(DisputeStatus::Lost, PRICE, 0), "Lost: / dispute LOST, post dispute_lost:dp_1"),
+        // And a part comes back after all.
+        (
+            reported(DisputeStatus::Lost, PRICE, 250),
+            "Lost: / dispute LOST, post dispute_reinstated:dp_1, post dispute_lost:dp_1:1000:250",
+        ),
+    ]);
+    let before = facts(DisputeStatus::Lost, PRICE, 0);
+    let lost = Dispute::start(&dispute_reported(before), START).unwrap();
+    let after = dispute_reported(facts(DisputeStatus::Lost, PRICE, 250));
+    let step = Dispute::step(&lost.state, &after, START).unwrap();
+    let held = |records: &[Record]| -> i64 {
+        let entries = records.iter().filter_map(|record| match record {
+            Record::Ledger(posting) => Some(&posting.entries),
+            _ => None,
+        });
+        let of_hold = |entry: &&workflows::ledger::Entry| {
+            matches!(entry.account, workflows::ledger::Account::DisputeHold(_))
+        };
+        entries.flatten().filter(of_hold).map(|entry| entry.amount).sum()
+    };
+    assert_eq!((held(&lost.records), held(&step.records)), (0, 0), "nothing is held any more");
+}
+
+#[test]
 fn s28_what_was_refunded_stays_refunded() {
     let mut world = World::settled();
     give_back(&mut world, PAID);
@@ -367,9 +505,9 @@ fn s29_the_transfer_is_reversed_once() {
     for _ in 0..3 {
         hear_of_dispute(&mut world);
     }
-    assert_eq!((world.reversals, world.stripe.for_dispute), (1, PAID));
+    assert_eq!((world.taken_back.len(), world.stripe.lost_for("dp_1")), (1, PAID));
     dispute(&mut world, DisputeStatus::Lost);
-    assert_eq!(world.reversals, 1);
+    assert_eq!(world.taken_back.len(), 1);
     assert_eq!(world.ledger.due, 0, "the creator has lost it");
     agrees(&world);
 }
@@ -386,9 +524,9 @@ fn s29_what_cannot_be_recovered_is_a_receivable() {
     assert!(world.cases.contains("reversal_refused"));
     dispute(&mut world, DisputeStatus::Lost);
     assert_eq!((world.ledger.due, world.ledger.creator), (PAID, PART - PAID));
-    assert_eq!(world.stripe.for_dispute, 0);
+    assert_eq!(world.stripe.lost_for("dp_1"), 0);
     let returns = returns_of(&world.purchase).unwrap();
-    assert_eq!(returns.disputes[0].reversal, Reversal::Refused);
+    assert_eq!(returns.creator.asked[0].answer, Answered::Told);
     agrees(&world);
 }
 
@@ -429,6 +567,112 @@ fn s07_a_refund_never_goes_backwards() {
         (reported(RefundStatus::Succeeded), &format!("{unplaced}Failed")),
         (reported(RefundStatus::Pending), &format!("{unplaced}Failed")),
     ]);
+}
+
+/// Settled, and being read for the first time.
+fn being_read() -> State {
+    let settled = Checkout::start(&request(PRICE, FEE), START).unwrap().state;
+    let events = [reported(paid()), E::ReturnsChanged];
+    after(settled, &events).0
+}
+
+fn postings(records: &[Record]) -> Vec<&str> {
+    let posted = records.iter().filter_map(|record| match record {
+        Record::Ledger(posting) => Some(posting.key.as_str()),
+        _ => None,
+    });
+    posted.collect()
+}
+
+fn cases(records: &[Record]) -> Vec<&'static str> {
+    let told = records.iter().filter_map(|record| match record {
+        Record::OperatorCase(case) => Some(case.kind.into()),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// A refund is made between the parts of a reading: what it took back is posted with it, by the next.
+#[test]
+fn s20_a_reading_in_the_middle_of_something_is_made_once_more() {
+    let share = Share { reversed: 500, fee: 25 };
+    let whole = crate::examples_returns::by_hand("re_1", 500, RefundStatus::Succeeded);
+    let whole = charge(PRICE, vec![whole], Vec::new(), share);
+    let torn = workflows::stripe::Charge { refunds: Vec::new(), ..whole.clone() };
+    let step = Checkout::step(&being_read(), &read(1, torn), START).unwrap();
+    assert_eq!(postings(&step.records), Vec::<&str>::new());
+    assert!(
+        step.wake_at.is_some_and(|soon| soon <= START.plus(3_600_000)),
+        "it is read again soon"
+    );
+    let (_, records) = after(step.state, &[E::TimerFired, read(2, whole)]);
+    let posted = records.iter().find_map(|record| match record {
+        Record::Ledger(posting) if posting.key == "refund:re_1" => Some(posting.entries.len()),
+        _ => None,
+    });
+    assert_eq!(posted, Some(3), "Stripe, creator and fee: nobody owes anything");
+}
+
+/// Amounts of another currency are no amounts of the sale's.
+#[test]
+fn s27_what_moves_in_another_currency_is_for_a_person() {
+    let taken = disputed(PRICE, DisputeStatus::NeedsResponse);
+    let taken = Facts {
+        currency: workflows::money::Currency::parse("eur").unwrap(),
+        withdrawn: 1_100,
+        ..taken
+    };
+    let mut read_so = charge(PRICE, Vec::new(), vec![taken], Share::default());
+    let back = TransferReversal { id: "trr_1".to_owned(), amount: 900, cause: None };
+    let transfer = read_so.transfer.as_mut().unwrap();
+    (transfer.currency, transfer.reversals) =
+        (workflows::money::Currency::parse("eur").unwrap(), vec![back]);
+    let step = Checkout::step(&being_read(), &read(1, read_so), START).unwrap();
+    assert_eq!(postings(&step.records), Vec::<&str>::new());
+    assert_eq!(cases(&step.records), ["returns_currency", "returns_currency"]);
+    assert!(matches!(step.state, State::Disputed { .. }), "access rests all the same");
+    assert!(step.effects.is_empty(), "{:?}", step.effects);
+}
+
+#[test]
+fn s47_a_payment_that_cannot_be_read_is_for_a_person_and_looked_at_again() {
+    let unreadable = E::ChargeUnreadable { reading: 1, failure: failure("api_error") };
+    let step = Checkout::step(&being_read(), &unreadable, START).unwrap();
+    assert_eq!(cases(&step.records), ["payment_unreadable"]);
+    assert!(step.wake_at.is_some());
+}
+
+/// Only what nobody asked for is explained as paid twice.
+#[test]
+fn s10_a_person_who_gives_back_what_was_paid_twice_sends_the_ordinary_mail() {
+    use workflows::{effect::Mail, record::RefundReason};
+    for (by, expected) in [
+        (Some("user_1".to_owned()), Mail::Refunded(refund_id())),
+        (None, Mail::DuplicateRefunded(wish(None).sale.checkout)),
+    ] {
+        let wish = refund::Wish { reason: RefundReason::Duplicate, by, ..wish(Some(500)) };
+        let asked = Refund::start(&refund::Event::Request(Box::new(wish)), START).unwrap();
+        let at_stripe = Refund::step(&asked.state, &reserved(500), START).unwrap().state;
+        let made = asked_for(refund_id(), "re_1", 500, RefundStatus::Succeeded);
+        let step = Refund::step(&at_stripe, &refund::Event::Reported(made), START).unwrap();
+        assert_eq!(step.effects, [Effect::SendMail(expected)]);
+    }
+}
+
+/// What is left of the charge's transfer decides what Stripe is asked for.
+#[test]
+fn s24_stripe_is_not_asked_for_what_is_exhausted() {
+    let mut world = World::settled();
+    give_back(&mut world, PAID);
+    refund_fails(&mut world);
+    world.wish(refund_id(), 10, KEPT);
+    world.deliver(0);
+    world.deliver(0);
+    let asked = world.calls.iter().find_map(|call| match &call.effect {
+        Effect::CreateRefund { fee, transfer, .. } => Some((*fee, *transfer)),
+        _ => None,
+    });
+    assert_eq!(asked, Some((FeeReturn::NoFee, TransferReturn::Apart)));
 }
 
 /// A state as version 1 stored it.

@@ -9,7 +9,7 @@ use workflows::{
     money::Currency,
     payout::{Payee, Report},
     plan_subscription,
-    stripe::{self, Outcome, Payment, PayoutStatus, Refund, RefundStatus, Session, TransferPart},
+    stripe::{self, Outcome, Payment, PayoutStatus, Refund, RefundStatus, Session},
     stripe_event::{Endpoint, Envelope, Meaning, Unrouted, meaning},
 };
 
@@ -113,7 +113,6 @@ fn given_back(status: RefundStatus) -> checkout::Event {
         payment_intent: "pi_1".to_owned(),
         amount: 1_250,
         status,
-        transfer: TransferPart::Kept,
         asked: None,
         reason: None,
     })

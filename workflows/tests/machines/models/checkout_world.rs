@@ -12,7 +12,7 @@ use workflows::{
     reading::Reading,
     record::{CheckoutStatus, Record},
     refund,
-    stripe::{Charge, Outcome, Refund, RefundStatus, Session, TransferPart},
+    stripe::{Charge, Outcome, Refund, RefundStatus, Session},
     workflow::Workflow,
 };
 
@@ -220,17 +220,20 @@ impl World {
     /// The transfer can be taken back once.
     fn charge(&self) -> Charge {
         let paid = self.payment().unwrap();
-        let refunds = self.refunds.iter().enumerate().map(|(nth, (id, status))| {
-            let transfer = if nth == 0 { TransferPart::Reversed } else { TransferPart::Kept };
-            Refund { transfer, ..refund(id, paid, *status) }
-        });
+        let refunds = self.refunds.iter().map(|(id, status)| refund(id, paid, *status));
         let back = Share { reversed: paid, fee: FEE };
-        charge(
+        let mut charge = charge(
             paid,
             refunds.collect(),
             Vec::new(),
             if self.refunds.is_empty() { Share::default() } else { back },
-        )
+        );
+        if let (Some(Outcome::Paid(payment)), Some(transfer)) =
+            (&self.session, &mut charge.transfer)
+        {
+            transfer.currency = payment.currency;
+        }
+        charge
     }
 
     pub fn refund(&mut self, id: &'static str, status: RefundStatus) {
@@ -324,7 +327,6 @@ pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
         payment_intent: "pi_1".to_owned(),
         amount,
         status,
-        transfer: TransferPart::Reversed,
         asked: (id == OURS).then(|| RefundId::of(checkout_id(), "duplicate")),
         reason: None,
     }

@@ -3,10 +3,10 @@
 use stateright::{Model, Property};
 use workflows::{
     checkout::{self, Checkout, State},
-    effect::Effect,
+    effect::{Effect, TransferReturn},
     id::RefundId,
     refund::{self, AccessAfter},
-    stripe::{DisputeStatus, Refund, RefundStatus, TransferPart},
+    stripe::{DisputeStatus, Refund, RefundStatus},
     workflow::{Standing, Workflow},
 };
 
@@ -22,7 +22,7 @@ struct Setting {
     /// Refunds that may be asked for here, minor units each.
     wishes: &'static [(i64, AccessAfter)],
     /// Refunds that may be made in Stripe's dashboard.
-    by_hand: &'static [(i64, TransferPart)],
+    by_hand: &'static [(i64, TransferReturn)],
     /// How a dispute may begin.
     disputes: &'static [DisputeStatus],
     /// Whose access it is.
@@ -72,7 +72,7 @@ const NOTHING: Setting = Setting {
 };
 const KEPT: AccessAfter = AccessAfter::Kept;
 const REVOKED: AccessAfter = AccessAfter::Revoked;
-const REVERSED: TransferPart = TransferPart::Reversed;
+const REVERSED: TransferReturn = TransferReturn::Returned;
 
 struct Returns(Setting);
 
@@ -124,7 +124,7 @@ fn by_hand_too() {
 /// Refunds in Stripe's dashboard only, with the creator's part and without.
 #[test]
 fn by_hand_only() {
-    let by_hand = &[(67, REVERSED), (33, TransferPart::Kept)];
+    let by_hand = &[(67, REVERSED), (33, TransferReturn::Apart)];
     let may = &[May::FailLate, May::BeRefused];
     check("returns, by hand only", Returns(Setting { by_hand, may, ..NOTHING }));
 }
@@ -145,6 +145,28 @@ fn everything() {
     check(
         "returns, everything",
         Returns(Setting { wishes, by_hand, disputes, messages, ..NOTHING }),
+    );
+}
+
+/// What failed is given back once more, from the creator's second transfer.
+#[test]
+fn passed_on_and_taken_back() {
+    let (wishes, by_hand) = (&[(60, KEPT)], &[(PAID, REVERSED)]);
+    let may = &[May::FailLate, May::BeRefused];
+    check(
+        "returns, passed on and taken back",
+        Returns(Setting { wishes, by_hand, may, ..NOTHING }),
+    );
+}
+
+/// What failed is disputed.
+#[test]
+fn passed_on_and_disputed() {
+    let (by_hand, disputes) = (&[(60, REVERSED)], &[DisputeStatus::NeedsResponse]);
+    let may = &[May::FailLate, May::BeDiscarded];
+    check(
+        "returns, passed on and disputed",
+        Returns(Setting { by_hand, disputes, may, ..NOTHING }),
     );
 }
 
@@ -215,9 +237,7 @@ impl Setting {
             if self.may(May::BeRefused) {
                 actions.push(Action::Fail(nth));
             }
-            // What was transferred again and discarded is seen by nobody.
-            let seen = !matches!(call.effect, Effect::CreateTransfer { .. });
-            if self.may(May::BeDiscarded) && seen {
+            if self.may(May::BeDiscarded) {
                 actions.push(Action::Discard(nth));
             }
         }
@@ -225,15 +245,15 @@ impl Setting {
 
     fn at_stripe(&self, world: &World, actions: &mut Vec<Action>) {
         let made = |amount: i64| {
-            let by_hand = world.stripe.refunds.iter().filter(|(refund, _)| refund.asked.is_none());
-            by_hand.map(|(refund, _)| refund).any(|refund| refund.amount == amount)
+            let by_hand = world.stripe.refunds.iter().filter(|refund| refund.asked.is_none());
+            by_hand.into_iter().any(|refund| refund.amount == amount)
         };
         for (nth, (amount, _)) in self.by_hand.iter().enumerate() {
             if !made(*amount) {
                 actions.push(Action::ByHand(nth));
             }
         }
-        for (nth, (refund, _)) in world.stripe.refunds.iter().enumerate() {
+        for (nth, refund) in world.stripe.refunds.iter().enumerate() {
             match refund.status {
                 RefundStatus::Pending => {
                     let ends = [RefundStatus::Succeeded, RefundStatus::Failed];
@@ -262,7 +282,7 @@ impl Setting {
     /// a refund's having been on its way, and by any word of a dispute: both lead to a reading.
     fn webhooks(&self, world: &World) -> Vec<checkout::Event> {
         let mut events = Vec::new();
-        for (refund, _) in &world.stripe.refunds {
+        for refund in &world.stripe.refunds {
             events.push(checkout::Event::RefundReported(refund.clone()));
             if self.may(May::TakeTime) && refund.status != RefundStatus::Pending {
                 let status = RefundStatus::Pending;
@@ -309,13 +329,7 @@ impl Model for Returns {
                 world.wish(Setting::refund(nth), amount, access);
             }
             Action::Deliver(nth) => world.deliver(nth),
-            Action::Perform(nth, pace) => {
-                world.perform(nth, pace);
-                // Nobody else could see it before it is answered.
-                if matches!(world.calls[nth].effect, Effect::CreateTransfer { .. }) {
-                    world.answer(nth);
-                }
-            }
+            Action::Perform(nth, pace) => world.perform(nth, pace),
             Action::Fail(nth) => world.fail(nth),
             Action::Discard(nth) => world.discard(nth),
             Action::Answer(nth) => world.answer(nth),
@@ -333,7 +347,7 @@ impl Model for Returns {
             }
             Action::Settle(nth, status) => {
                 // A refund of which nothing was known to be on its way is told by a webhook only.
-                let was = world.stripe.refunds[nth].0.status;
+                let was = world.stripe.refunds[nth].status;
                 world.untold |= was == RefundStatus::Succeeded;
                 world.stripe.settle_refund(nth, status);
             }
@@ -366,8 +380,8 @@ fn always() -> Vec<Property<Returns>> {
             !world.broken.posted_again
         }),
         Property::always("states never move backwards", |_, world: &World| !world.broken.went_back),
-        Property::always("the transfer is reversed once for a dispute", |_, world: &World| {
-            world.reversals <= 1
+        Property::always("of a transfer is taken back once for each cause", |_, world: &World| {
+            !world.broken.taken_back_twice
         }),
         Property::always("a refused wish never touches Stripe", |_, world: &World| {
             !world.broken.refused_wish_at_stripe
@@ -430,7 +444,7 @@ fn sometimes(setting: Setting) -> Vec<Property<Returns>> {
         properties.extend([
             Property::sometimes("won, and whole again", |_, world: &World| {
                 world.stripe.dispute_is(DisputeStatus::Won)
-                    && world.stripe.transferred > 0
+                    && world.stripe.transferred() > 0
                     && world.ledger.due == 0
             }),
             Property::sometimes("charged back", |_, world: &World| {
@@ -440,7 +454,7 @@ fn sometimes(setting: Setting) -> Vec<Property<Returns>> {
     }
     if setting.may(May::TakeTime) || setting.may(May::FailLate) {
         properties.push(Property::sometimes("given again what was taken", |_, world: &World| {
-            world.stripe.is(RefundStatus::Failed) && world.stripe.transferred > 0
+            world.stripe.is(RefundStatus::Failed) && world.stripe.transferred() > 0
         }));
     }
     if setting.grant == Grant::Lost {
@@ -457,7 +471,7 @@ fn stripe_rounds_over_all_parts() {
     let mut stripe = super::returns_stripe::Stripe::new(100, 7);
     for (amount, fee) in [(33, 2), (33, 5), (34, 7)] {
         stripe.refund(None, amount, RefundStatus::Succeeded, REVERSED).unwrap();
-        assert_eq!(stripe.back.fee, fee);
+        assert_eq!(stripe.fee_returned, fee);
     }
-    assert_eq!(stripe.refunds[0].0, by_hand("re_1", 33, RefundStatus::Succeeded));
+    assert_eq!(stripe.refunds[0], by_hand("re_1", 33, RefundStatus::Succeeded));
 }

@@ -11,14 +11,14 @@ use workflows::{
     Timestamp,
     checkout::{self, Checkout, State, returns::Returns},
     dispute::{self, Dispute},
-    effect::{Answer, Effect, Failure},
+    effect::{Answer, Effect, FeeReturn},
     id::{DisputeId, RefundId},
     ledger::{Account, Transaction},
     message::Message,
     money::Currency,
     record::{self, CheckoutStatus, GrantKind, Record},
     refund::{self, AccessAfter, Refund, Wish},
-    stripe::{DisputeStatus, Outcome, RefundStatus, TransferPart},
+    stripe::{DisputeStatus, Outcome, RefundStatus},
     workflow::Workflow,
 };
 
@@ -53,12 +53,10 @@ pub struct World {
     /// What a person knows.
     pub cases: BTreeSet<&'static str>,
     pub broken: Broken,
-    /// How often Stripe was asked to reverse the transfer.
-    pub reversals: u8,
+    /// Of which transfers Stripe was asked to take something back, and for what.
+    pub taken_back: BTreeSet<(String, String)>,
     /// Stripe has something that nothing but a webhook can tell.
     pub untold: bool,
-    /// An operator discarded a reversal that had been performed: it is known to have come back, but not why.
-    pub reversal_discarded: bool,
 }
 
 /// Minor units on each account, and a hash of the key of every posting.
@@ -82,6 +80,7 @@ pub struct Broken {
     pub timer_in_the_past: bool,
     pub refused_wish_at_stripe: bool,
     pub wish_at_stripe_twice: bool,
+    pub taken_back_twice: bool,
 }
 
 /// How Stripe answers a wish for a refund.
@@ -116,9 +115,8 @@ impl World {
             dispute_row: None,
             cases: BTreeSet::new(),
             broken: Broken::default(),
-            reversals: 0,
+            taken_back: BTreeSet::new(),
             untold: false,
-            reversal_discarded: false,
         };
         world.tell_purchase(&paid);
         world
@@ -185,8 +183,12 @@ impl World {
 
     fn carry_out(&mut self, by: Option<RefundId>, effects: Vec<Effect>, records: Vec<Record>) {
         let mails = |effect: &Effect| matches!(effect, Effect::SendMail(_));
-        let reverses = |effect: &&Effect| matches!(effect, Effect::ReverseTransfer { .. });
-        self.reversals += u8::try_from(effects.iter().filter(reverses).count()).unwrap();
+        for effect in &effects {
+            if let Effect::ReverseTransfer { transfer, cause, .. } = effect {
+                let is_first = self.taken_back.insert((transfer.clone(), cause.clone()));
+                self.broken.taken_back_twice |= !is_first;
+            }
+        }
         self.calls.extend(effects.into_iter().filter(|effect| !mails(effect)).map(Call::new));
         for record in records {
             match record {
@@ -272,7 +274,7 @@ impl World {
                 self.untold &= !is_newest(&self.purchase, reading);
                 Ok(Answer::ChargeRetrieved(Box::new(self.stripe.charge())))
             }
-            Effect::CreateRefund { amount, asked, .. } => {
+            Effect::CreateRefund { amount, asked, transfer, fee, .. } => {
                 let rejected = asked.and_then(|asked| self.refunds.get(&asked));
                 self.broken.refused_wish_at_stripe |=
                     matches!(rejected, Some(refund::State::Rejected { .. }));
@@ -280,17 +282,21 @@ impl World {
                     Pace::AtOnce => RefundStatus::Succeeded,
                     Pace::Slowly => RefundStatus::Pending,
                 };
-                let made = self.stripe.refund(asked, amount, status, TransferPart::Reversed);
-                made.map(Answer::RefundCreated)
+                let no_fee_left = self.stripe.fee_returned == self.stripe.fee;
+                match fee == FeeReturn::Returned && no_fee_left {
+                    true => Err(failure("fee_already_refunded")),
+                    false => self.stripe.refund(asked, amount, status, transfer),
+                }
+                .map(Answer::RefundCreated)
             }
-            Effect::ReverseTransfer { amount, fee, .. } => {
+            Effect::ReverseTransfer { transfer, amount, fee, cause } => {
                 let reversal = "trr_1".to_owned();
-                let made = self.stripe.reverse_transfer(amount, fee);
+                let made = self.stripe.reverse(&transfer, amount, fee, &cause);
                 made.map(|()| Answer::TransferReversed { reversal })
             }
             Effect::CreateTransfer { account, amount, cause, .. } => {
                 assert_eq!(account, "acct_1");
-                self.stripe.transferred += amount.minor;
+                self.stripe.transfer(amount.minor, &cause);
                 Ok(Answer::TransferCreated { transfer: format!("tr_for_{cause}") })
             }
             effect => panic!("not an effect of a payment: {effect:?}"),
@@ -309,9 +315,6 @@ impl World {
     /// A person discards it, and it had been performed all the same.
     pub fn discard(&mut self, call: usize) {
         self.perform(call, Pace::AtOnce);
-        let reverses = matches!(self.calls[call].effect, Effect::ReverseTransfer { .. });
-        let failed = matches!(self.calls[call].answer, Some(Answer::Failed(Failure { .. })));
-        self.reversal_discarded |= reverses && !failed;
         self.calls[call].answer = Some(Answer::Failed(failure("discarded")));
     }
 
@@ -360,20 +363,12 @@ impl World {
     /// Why the ledger and the access are not what they must be by Stripe's truth, where nothing is on its way.
     pub fn disagreement(&self) -> Option<String> {
         let (ledger, stripe) = (&self.ledger, &self.stripe);
-        let mut owed = stripe.owed();
-        if self.reversal_discarded
-            && stripe.dispute_is(DisputeStatus::Won)
-            && stripe.transferred + stripe.not_transferred == 0
-        {
-            // Nobody knows why it came back: it is not transferred again, and a person knows.
-            owed -= stripe.for_dispute;
-        }
         let accounts = [
             ("stripe", ledger.stripe, stripe.holds()),
             ("creator", ledger.creator, -stripe.connected()),
             ("dispute_hold", ledger.dispute_hold, stripe.held()),
             ("dispute_fee", ledger.dispute_fee, stripe.kept()),
-            ("due", ledger.due, owed),
+            ("due", ledger.due, stripe.owed()),
         ];
         if let Some((name, ours, theirs)) = accounts.iter().find(|(_, ours, theirs)| ours != theirs)
         {
@@ -398,7 +393,7 @@ impl World {
 
     fn rows_disagree(&self) -> Option<String> {
         use record::RefundStatus as Row;
-        for (refund, _) in &self.stripe.refunds {
+        for refund in &self.stripe.refunds {
             let id = refund.asked.unwrap_or(RefundId::of(checkout_id(), &refund.id));
             let row = match refund.status {
                 RefundStatus::Pending => Row::Pending,

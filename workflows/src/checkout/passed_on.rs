@@ -1,0 +1,291 @@
+//! What a reading shows of the creator's part, and what is asked of Stripe to set it right: taken back for what a
+//! buyer or a bank has, and passed on again where that came to nothing.
+
+use super::{
+    creator::{Answered, Asked, Call, Part, PassedOn},
+    fold::{CameBack, Fold},
+};
+use crate::{
+    effect::{Effect, FeeReturn},
+    ledger::{self, Share},
+    money::{Money, part_of},
+    record::CaseKind,
+    stripe::{Charge, Transfer, transfer_group},
+};
+
+impl Fold {
+    /// The reading, without what moved in another currency than the buyer paid in: that is for a person.
+    pub(super) fn in_our_currency(&mut self, charge: &Charge) -> Charge {
+        let ours = self.sale.currency;
+        let mut charge = charge.clone();
+        let mut elsewhere = Vec::new();
+        for dispute in charge.disputes.iter_mut().filter(|one| one.currency != ours) {
+            if dispute.withdrawn != 0 || dispute.reinstated != 0 {
+                elsewhere.push((dispute.id.clone(), dispute.currency));
+            }
+            (dispute.withdrawn, dispute.reinstated) = (0, 0);
+            (dispute.fee, dispute.fee_reinstated) = (0, 0);
+        }
+        for transfer in charge.transfer.iter().chain(&charge.again) {
+            if transfer.currency != ours && !transfer.reversals.is_empty() {
+                elsewhere.push((transfer.id.clone(), transfer.currency));
+            }
+        }
+        charge.transfer = charge.transfer.filter(|one| one.currency == ours);
+        charge.again.retain(|one| one.currency == ours);
+        for (object, currency) in elsewhere {
+            let detail = format!(
+                "money of a payment in {ours} came back in {currency}, at a rate that is not known here: post it \
+                 by hand"
+            );
+            self.case(CaseKind::ReturnsCurrency, &object, detail);
+        }
+        charge
+    }
+
+    /// Takes note of transfers, and of what came back of them.
+    pub(super) fn passed_on(&mut self, charge: &Charge) {
+        let fee = self.sale.fee;
+        if let Some(own) = &charge.transfer {
+            self.paid.returns.creator.with_charge.get_or_insert_with(|| PassedOn {
+                id: own.id.clone(),
+                whole: Share { reversed: own.amount, fee },
+                back: Share::default(),
+                reversals: Vec::new(),
+            });
+        }
+        for transfer in &charge.again {
+            if !self.paid.returns.creator.again.iter().any(|known| known.id == transfer.id) {
+                self.passed_on_again(transfer);
+            }
+        }
+        self.read_reversals(charge);
+    }
+
+    fn passed_on_again(&mut self, now: &Transfer) {
+        let creator = &mut self.paid.returns.creator;
+        let asked = match &now.cause {
+            Some(cause) => creator.seen(Some(cause), &Call::PassOn),
+            None => creator.made_up_for(now.amount),
+        };
+        let by_hand = Share { reversed: now.amount, fee: 0 };
+        let whole = asked.as_ref().map_or(by_hand, |asked| asked.share);
+        if let Some(cause) = asked.map(|asked| asked.cause).or_else(|| now.cause.clone()) {
+            let lost = creator.lost.entry(cause).or_default();
+            *lost = lost.minus(whole);
+        }
+        creator.again.push(PassedOn {
+            id: now.id.clone(),
+            whole,
+            back: Share::default(),
+            reversals: Vec::new(),
+        });
+        self.post(ledger::transferred_again(&self.sale, &now.id, now.amount, self.at));
+    }
+
+    /// What Stripe gave back of the fee belongs to what came back of the charge's transfer, in proportion.
+    fn read_reversals(&mut self, charge: &Charge) {
+        let own = charge.transfer.as_ref().map(|own| own.id.as_str());
+        let creator = &mut self.paid.returns.creator;
+        let unposted = creator.unposted(charge);
+        let with_charge = unposted.iter().filter(|(transfer, _)| Some(transfer.id.as_str()) == own);
+        let all: i64 = with_charge.map(|(_, reversal)| reversal.amount).sum();
+        let fee = (charge.fee_returned - creator.fee_returned).max(0);
+        let mut so_far = 0;
+        let mut came_back = Vec::new();
+        for (transfer, reversal) in unposted {
+            let cause = reversal.cause.as_deref();
+            let is_own = Some(transfer.id.as_str()) == own;
+            let before = part_of(fee, so_far, all);
+            so_far += if is_own { reversal.amount } else { 0 };
+            let refunds = charge.refunds.iter().map(|refund| refund.id.as_str());
+            let disputes = charge.disputes.iter().map(|dispute| dispute.id.as_str());
+            // Made after the refunds were listed: the next reading shows both.
+            if cause.is_some_and(|cause| !refunds.chain(disputes).any(|id| id == cause)) {
+                self.is_torn = true;
+                continue;
+            }
+            let asked = creator.seen(cause, &Call::TakeBack(transfer.id.clone()));
+            let asked = asked.map(|asked| asked.share);
+            let share = match asked {
+                _ if is_own => {
+                    let fee = part_of(fee, so_far, all) - before;
+                    Share { reversed: reversal.amount, fee }
+                }
+                Some(share) if share.of_creator() == reversal.amount => share,
+                Some(_) | None => Share { reversed: reversal.amount, fee: 0 },
+            };
+            creator.fee_returned += if is_own { share.fee } else { 0 };
+            creator.came_back(&transfer.id, reversal, share);
+            came_back.push(CameBack {
+                transfer: transfer.id.clone(),
+                reversal: reversal.clone(),
+                share,
+                fee_given_up: if is_own { 0 } else { share.fee },
+            });
+        }
+        self.came_back = came_back;
+    }
+
+    /// What came back of the charge's transfer with a refund, to be posted with it.
+    pub(super) fn take(&mut self, refund: &str) -> Share {
+        let own = self.paid.returns.creator.with_charge.as_ref().map(|own| own.id.clone());
+        let with_it = |one: &CameBack| {
+            one.reversal.cause.as_deref() == Some(refund) && Some(&one.transfer) == own.as_ref()
+        };
+        let with_it: Vec<_> = self.came_back.extract_if(.., |one| with_it(one)).collect();
+        with_it.iter().fold(Share::default(), |sum, one| sum.plus(one.share))
+    }
+
+    /// Posts what came back by itself.
+    pub(super) fn rest(&mut self, charge: &Charge) {
+        let rest = std::mem::take(&mut self.came_back);
+        let moved = self.records.len();
+        for one in &rest {
+            let CameBack { transfer, reversal, share, fee_given_up } = one;
+            // No money of the fee moves where it had been taken again.
+            let share =
+                Share { reversed: share.reversed - fee_given_up, fee: share.fee - fee_given_up };
+            self.post(ledger::reversed(&self.sale, transfer, &reversal.id, share, self.at));
+            if *fee_given_up > 0 {
+                self.post(ledger::fee_given_up(&self.sale, &reversal.id, *fee_given_up));
+            }
+        }
+        let creator = &mut self.paid.returns.creator;
+        let fee = charge.fee_returned - creator.fee_returned;
+        if fee > 0 && !self.is_torn {
+            creator.fee_returned += fee;
+            let total = creator.fee_returned;
+            self.post(ledger::fee_returned(&self.sale, &charge.id, total, fee, self.at));
+        }
+        if self.records.len() > moved || !charge.refunds.is_empty() {
+            self.compare_fee(charge);
+        }
+    }
+
+    /// The fee comes back in the proportion of the transfer, but for a unit of rounding with each part.
+    fn compare_fee(&mut self, charge: &Charge) {
+        let creator = &self.paid.returns.creator;
+        let Some(own) = creator.with_charge.as_ref().filter(|_| !self.is_torn) else { return };
+        let computed = part_of(self.sale.fee, own.back.reversed, own.whole.reversed);
+        let tolerated = i64::try_from(own.reversals.len().max(1)).unwrap_or(i64::MAX);
+        let returned = creator.fee_returned;
+        if (computed - returned).abs() > tolerated {
+            let currency = self.sale.currency;
+            self.case(CaseKind::FeeShareDiffers, &charge.id, format!(
+                "of the fee {} came back where {} would be in proportion to the transfer: see whether somebody gave \
+                 back the one without the other",
+                Money::new(returned, currency),
+                Money::new(computed, currency)
+            ));
+        }
+    }
+
+    /// Asks Stripe for what the creator is to lose, or to have again, for each refund and dispute.
+    pub(super) fn set_right(&mut self) {
+        let returns = &self.paid.returns;
+        let refunds = returns.refunds.iter().map(|one| one.id.clone());
+        let causes: Vec<_> =
+            refunds.chain(returns.disputes.iter().map(|one| one.id.clone())).collect();
+        for cause in causes {
+            let returns = &self.paid.returns;
+            let creator = &returns.creator;
+            if creator.is_under_way_for(&cause) {
+                continue;
+            }
+            let lost = creator.lost_for(&cause);
+            match returns.to_lose(&cause) {
+                Some(0) if !creator.is_refused_for(&cause, |call| *call == Call::PassOn) => {
+                    self.pass_on_again(&cause, lost);
+                }
+                Some(wanted) if !creator.is_refused_for(&cause, |call| *call != Call::PassOn) => {
+                    self.take_back(&cause, wanted - lost.reversed);
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// What was taken for nothing goes to the creator again, without the platform's fee.
+    fn pass_on_again(&mut self, cause: &str, share: Share) {
+        if share.of_creator() <= 0 {
+            return;
+        }
+        if share.fee > 0 {
+            let nth = self.paid.returns.creator.again.len() + 1;
+            self.post(ledger::fee_taken_again(&self.sale, cause, nth, share.fee));
+        }
+        self.effects.push(Effect::CreateTransfer {
+            account: self.sale.account.clone(),
+            amount: Money::new(share.of_creator(), self.sale.currency),
+            cause: cause.to_owned(),
+            checkout: self.sale.checkout,
+            group: transfer_group(&self.paid.payment.intent),
+        });
+        self.ask(cause, Call::PassOn, share);
+    }
+
+    /// The creator's part is taken from the creator, as far as it reaches.
+    fn take_back(&mut self, cause: &str, amount: i64) {
+        let returns = &self.paid.returns;
+        let whole = Share { reversed: self.paid.payment.amount, fee: self.sale.fee };
+        // While a dispute is open nothing is refunded: what was set aside before will be refused.
+        let is_disputed = returns.disputes.iter().any(|one| one.id == cause);
+        let kept = if is_disputed { 0 } else { returns.to_come_back() };
+        let parts = returns.creator.parts_of(whole, amount, kept);
+        let own = returns.creator.with_charge.as_ref().map(|own| own.id.clone());
+        let fee_is_left = returns.creator.fee_returned < self.sale.fee;
+        for Part { transfer, share } in parts {
+            let Some(transfer) = transfer else { continue };
+            let is_own = Some(&transfer) == own.as_ref();
+            self.effects.push(Effect::ReverseTransfer {
+                transfer: transfer.clone(),
+                amount: if is_own { share.reversed } else { share.of_creator() },
+                fee: match is_own && fee_is_left {
+                    true => FeeReturn::Returned,
+                    false => FeeReturn::NoFee,
+                },
+                cause: cause.to_owned(),
+            });
+            self.ask(cause, Call::TakeBack(transfer), share);
+        }
+    }
+
+    fn ask(&mut self, cause: &str, call: Call, share: Share) {
+        let cause = cause.to_owned();
+        self.paid.returns.creator.asked.push(Asked {
+            cause,
+            call,
+            share,
+            answer: Answered::NotYet,
+        });
+    }
+
+    /// A reading that began after the refusal does not show it: a person is told.
+    pub(super) fn tell_what_was_refused(&mut self) {
+        let mut cases = Vec::new();
+        let currency = self.sale.currency;
+        for asked in &mut self.paid.returns.creator.asked {
+            let Answered::Refused(failure) = &asked.answer else { continue };
+            let (account, why) = (&self.sale.account, &failure.message);
+            let amount = Money::new(asked.share.of_creator(), currency);
+            cases.push(match asked.call {
+                Call::TakeBack(_) => (CaseKind::ReversalRefused, asked.cause.clone(), format!(
+                    "the creator's part, {amount}, cannot be taken back from {account} for {} ({why}): it stays a \
+                     receivable of the creator's, if the buyer keeps the money",
+                    asked.cause
+                )),
+                Call::PassOn => (CaseKind::TransferRefused, asked.cause.clone(), format!(
+                    "{amount} was taken from {account} for nothing ({}) and cannot be passed on again ({why}): \
+                     transfer it by hand, with the transfer_group {}, by which it is found",
+                    asked.cause,
+                    transfer_group(&self.paid.payment.intent)
+                )),
+            });
+            asked.answer = Answered::Told;
+        }
+        for (kind, key, detail) in cases {
+            self.case(kind, &key, detail);
+        }
+    }
+}
