@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How many things are done, unless the environment says otherwise.
-const STEPS: usize = 2_000;
+const STEPS: usize = 10_000;
 const STEPS_VARIABLE: &str = "SLUICE_TEST_STEPS";
 /// Starts the random numbers; printed, to walk the same way again.
 const SEED_VARIABLE: &str = "SLUICE_TEST_SEED";

@@ -63,7 +63,11 @@ impl StripePerformer {
     /// The session that an earlier try of this task opened.
     pub(super) async fn find_session(&self, task: &Task) -> Result<Option<Answer>, Trouble> {
         let effect = task.id.to_string();
-        let listed = ListCheckoutSession::new().created(made_since(task)).limit(100);
+        // Nobody can have paid on a page whose address nobody has: it is open, as few are, or has expired.
+        let listed = ListCheckoutSession::new()
+            .status(CheckoutSessionStatus::Open)
+            .created(made_since(task))
+            .limit(100);
         let mut sessions = listed.paginate().stream(self.ready().await);
         while let Some(session) =
             sessions.try_next().await.map_err(|error| trouble(Keyed::No, error))?
