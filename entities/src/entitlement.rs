@@ -63,7 +63,8 @@ pub async fn grant(
          SELECT page_id, visitor_id, kind, checkout_id, since FROM {source} WHERE true \
          ORDER BY page_id, visitor_id ON CONFLICT (page_id, visitor_id) DO UPDATE SET \
          kind = excluded.kind, checkout_id = excluded.checkout_id, since = excluded.since \
-         WHERE entitlement.kind NOT IN {HELD} RETURNING *"
+         WHERE entitlement.kind NOT IN {HELD} OR entitlement.checkout_id = excluded.checkout_id \
+         RETURNING *"
     );
     let granted: Vec<Entitlement> = query(db, &sql, rows().values(dialect)).await?;
     if granted.len() == grants.len() {
@@ -91,8 +92,7 @@ pub struct Change {
     pub at: i64,
 }
 
-/// Changes accesses that still come from these purchases. Each may be named once. A purchase that gives access again
-/// takes a place that nobody holds: a later purchase, which was given back since, may have had it.
+/// Changes accesses that still come from these purchases. Each may be named once.
 pub fn change(together: &mut Together, changes: &[Change]) {
     let dialect = together.dialect();
     let rows = Rows::new()
@@ -102,10 +102,9 @@ pub fn change(together: &mut Together, changes: &[Change]) {
         .text("kind", changes.iter().map(|change| change.kind))
         .number("at", changes.iter().map(|change| change.at));
     let sql = format!(
-        "UPDATE entitlement SET kind = t.kind, checkout_id = t.checkout_id, since = t.at FROM {} \
+        "UPDATE entitlement SET kind = t.kind, since = t.at FROM {} \
          WHERE entitlement.page_id = t.page_id AND entitlement.visitor_id = t.visitor_id \
-         AND (entitlement.checkout_id = t.checkout_id \
-         OR (t.kind = 'PAID' AND entitlement.kind NOT IN {HELD}))",
+         AND entitlement.checkout_id = t.checkout_id",
         rows.source(dialect, together.first())
     );
     together.add(sql, rows.values(dialect));

@@ -12,6 +12,9 @@ use crate::{
     statement::{execute, query, query_one},
 };
 
+/// Postings that may follow each other, the first of which has the key.
+const IN_PARTS: &str = "('dispute_withdrawn', 'dispute_reinstated')";
+
 /// A posting that a movement must have led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -19,8 +22,6 @@ pub struct Wanted {
     pub key: String,
     /// The account, or the kind of accounts, whose entries are compared: `stripe`, `creator`.
     pub side: &'static str,
-    /// `tr_…`, where any reversal of that transfer will do: their keys hold totals.
-    pub transfer: Option<String>,
     /// It is Sluice's if a run knows this object.
     pub known_by: Option<String>,
     /// It is Sluice's if this posting is in the ledger.
@@ -49,20 +50,21 @@ pub async fn compare(db: &impl ConnectionTrait, wanted: &[Wanted]) -> Result<Vec
         .number("n", 0..wanted.len() as i64)
         .text("key", wanted.iter().map(|row| row.key.as_str()))
         .text("side", wanted.iter().map(|row| row.side))
-        .optional_text("transfer", wanted.iter().map(|row| row.transfer.as_deref()))
         .optional_text("known_by", wanted.iter().map(|row| row.known_by.as_deref()))
         .optional_text("because_of", wanted.iter().map(|row| row.because_of.as_deref()));
     let sql = format!(
         "SELECT t.n, p.id AS transaction_id, p.currency, \
          (SELECT CAST(sum(e.amount) AS BIGINT) FROM ledger_entry e WHERE e.transaction_id = p.id \
-         AND (e.account = t.side OR e.account LIKE t.side || ':%')) AS amount, \
+         AND (e.account = t.side OR e.account LIKE t.side || ':%')) \
+         + CASE WHEN p.kind IN {IN_PARTS} THEN COALESCE((SELECT CAST(sum(e.amount) AS BIGINT) \
+         FROM ledger_transaction s JOIN ledger_entry e ON e.transaction_id = s.id \
+         WHERE s.kind IN {IN_PARTS} AND s.kind = p.kind AND s.stripe_object = p.stripe_object \
+         AND s.id <> p.id AND (e.account = t.side OR e.account LIKE t.side || ':%')), 0) \
+         ELSE 0 END AS amount, \
          CAST(CASE WHEN EXISTS (SELECT 1 FROM stripe_object o WHERE o.id = t.known_by) \
          OR EXISTS (SELECT 1 FROM ledger_transaction k WHERE k.key = t.because_of) \
          THEN 1 ELSE 0 END AS BIGINT) AS known \
-         FROM {} LEFT JOIN ledger_transaction p ON p.id = COALESCE(\
-         (SELECT d.id FROM ledger_transaction d WHERE d.key = t.key), \
-         (SELECT min(r.id) FROM ledger_transaction r \
-         WHERE r.kind = 'transfer_reversed' AND r.stripe_object = t.transfer)) ORDER BY t.n",
+         FROM {} LEFT JOIN ledger_transaction p ON p.key = t.key ORDER BY t.n",
         rows.source(dialect, 1)
     );
     query(db, &sql, rows.values(dialect)).await
@@ -174,6 +176,7 @@ pub async fn unjudged_any_handle(
     let sql = format!(
         "SELECT p.id, p.key, p.stripe_object, p.currency FROM ledger_transaction p \
          LEFT JOIN verdict v ON v.key = p.key WHERE p.id > $1 AND p.id <= $2 AND p.kind IN ({kinds}) \
+         AND (p.kind NOT IN {IN_PARTS} OR p.key = p.kind || ':' || p.stripe_object) \
          AND v.key IS NULL ORDER BY p.id LIMIT {limit}"
     );
     query(db, &sql, vec![after.into(), up_to.into()]).await

@@ -46,14 +46,14 @@ CREATE TABLE verdict (
     judged_at BIGINT NOT NULL
 );
 CREATE INDEX verdict_differs ON verdict (key) WHERE verdict <> 'matched';
-CREATE INDEX ledger_transaction_reversed ON ledger_transaction (stripe_object)
-    WHERE kind = 'transfer_reversed';
+CREATE INDEX ledger_transaction_of_dispute ON ledger_transaction (stripe_object)
+    WHERE kind IN ('dispute_withdrawn', 'dispute_reinstated');
 ALTER TABLE operator_case ADD COLUMN closed_at BIGINT;
 ALTER TABLE operator_case ADD COLUMN closed_because TEXT;
 ";
 
 const DOWN: &str = "
-DROP INDEX ledger_transaction_reversed;
+DROP INDEX ledger_transaction_of_dispute;
 ALTER TABLE operator_case DROP COLUMN closed_because;
 ALTER TABLE operator_case DROP COLUMN closed_at;
 ";

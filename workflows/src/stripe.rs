@@ -211,10 +211,13 @@ pub struct TransferReversal {
     pub cause: Option<String>,
 }
 
+/// What the transfer group of a payment begins with; its payment intent follows.
+pub const TRANSFER_GROUP: &str = "group_";
+
 /// The transfer group of a payment: what Stripe itself names that of a destination charge.
 /// <https://docs.stripe.com/connect/separate-charges-and-transfers#transfer-options>
 pub fn transfer_group(payment_intent: &str) -> String {
-    format!("group_{payment_intent}")
+    format!("{TRANSFER_GROUP}{payment_intent}")
 }
 
 /// A dispute as Stripe reported it. <https://docs.stripe.com/api/disputes/object>

@@ -14,7 +14,7 @@ use crate::{
     message::Message,
     money::Currency,
     plan_subscription,
-    stripe::{Outcome, Payment, Refund, RefundStatus, Session},
+    stripe::{Outcome, Payment, Refund, RefundStatus, Session, TRANSFER_GROUP},
 };
 
 /// Metadata key that holds the checkout's id on sessions, payment intents, charges and refunds.
@@ -63,6 +63,10 @@ pub struct Object {
     payment_status: Option<serde_json::Value>,
     #[serde(default, deserialize_with = "lenient")]
     payment_intent: Option<Reference>,
+    #[serde(default, deserialize_with = "lenient")]
+    transfer_group: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    source_transaction: Option<Reference>,
     #[serde(default, deserialize_with = "lenient")]
     customer: Option<Reference>,
     #[serde(default, deserialize_with = "lenient")]
@@ -201,6 +205,7 @@ fn platform(envelope: &Envelope) -> Meaning {
         | "charge.dispute.closed" => {
             return about_payment(object, |_| checkout::Event::ReturnsChanged);
         }
+        "transfer.created" | "transfer.reversed" => return transfer(&envelope.kind, object),
         "radar.early_fraud_warning.created" => {
             return about_payment(object, |warning| checkout::Event::FraudWarning { warning });
         }
@@ -290,6 +295,22 @@ fn about_payment(object: &Object, event: impl Fn(String) -> checkout::Event) -> 
         return Meaning::Nothing;
     };
     Meaning::About(intent.id().to_owned(), Unrouted::Checkout(event(id.clone())))
+}
+
+/// What moves a creator's part by itself leads to reading the payment, of which the transfer group says which it is.
+/// What a charge passes on by itself is no news.
+fn transfer(kind: &str, object: &Object) -> Meaning {
+    let Some(id) = &object.id else { return Meaning::Nothing };
+    let group = object.transfer_group.as_deref();
+    let intent = group.and_then(|group| group.strip_prefix(TRANSFER_GROUP));
+    let known_by = match (kind, intent, &object.source_transaction) {
+        ("transfer.created", _, Some(_)) | ("transfer.created", None, _) => {
+            return Meaning::Nothing;
+        }
+        (_, Some(intent), _) => intent.to_owned(),
+        (_, None, _) => id.clone(),
+    };
+    routed(object, known_by, checkout::Event::ReturnsChanged)
 }
 
 /// A refund made by hand in Stripe's dashboard carries no metadata: the payment leads to the run.

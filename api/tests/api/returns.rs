@@ -232,6 +232,28 @@ async fn s24_access_comes_back_though_it_was_bought_again_since(world: World) {
     expect_clean(&world).await;
 }
 
+// Given back, bought once more, and then the first refund fails: the page is paid for twice, and once is enough.
+async fn s24_access_that_another_purchase_has_is_not_given_twice(world: World) {
+    shop(&world).await;
+    let (cookie, first) = sold(&world, "bob@example.com").await;
+    refund(&world, json!({ "checkoutId": first })).await.expect(202);
+    let (_, second) = sold(&world, "bob@example.com").await;
+    let intent = format!("pi_{first}");
+    let charge = world.stripe.charge(&intent, |charge| {
+        charge.refunds[0].status = RefundStatus::Failed;
+    });
+    let object = json!({
+        "id": charge.refunds[0].id, "object": "refund", "amount": 1000, "status": "failed",
+        "payment_intent": intent, "metadata": {}
+    });
+    world.webhook(&event("evt_failed", "refund.failed", object)).await.expect(200);
+    world.settle().await;
+    assert_eq!(own(&world, &cookie, &first).await["status"], "REFUNDED", "once more, by itself");
+    assert_eq!(own(&world, &cookie, &second).await["status"], "SETTLED");
+    assert_eq!(access(&world, &cookie).await["entitled"], true);
+    expect_clean(&world).await;
+}
+
 async fn s22_a_refund_in_the_dashboard_is_imported(world: World) {
     shop(&world).await;
     let (cookie, id) = sold(&world, "bob@example.com").await;

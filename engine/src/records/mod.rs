@@ -22,9 +22,9 @@ use workflows::{
     ledger::Transaction,
     message::Message,
     record::{
-        AccessUpdate, CheckoutUpdate, ConnectAccountUpdate, DisputeUpdate, Grant, LoginLink,
-        MarkerUpdate, OperatorCase, PastConnectAccount, PayoutUpdate, PlanSubscriptionUpdate,
-        Record, RefundUpdate, VisitorSession,
+        AccessUpdate, CheckoutUpdate, ConnectAccountUpdate, DisputeUpdate, Grant, GrantKind,
+        LoginLink, MarkerUpdate, OperatorCase, PastConnectAccount, PayoutUpdate,
+        PlanSubscriptionUpdate, Record, RefundUpdate, VisitorSession,
     },
 };
 
@@ -87,6 +87,10 @@ impl Gathered {
         match record {
             Record::Ledger(transaction) => self.ledger.push((at, transaction)),
             Record::Grant(grant) => self.grants.push((at, grant)),
+            // A place that another purchase has meanwhile is not taken from it: this one is paid once too often.
+            Record::Access(AccessUpdate { page, visitor, checkout, kind: GrantKind::Paid }) => {
+                self.grants.push((at, Grant { page, visitor, checkout, kind: GrantKind::Paid }));
+            }
             Record::Access(update) => self.accesses.push((at, update)),
             Record::Checkout(update) => self.checkouts.push((at, update)),
             Record::Refund(update) => self.refunds.push((at, *update)),

@@ -132,12 +132,12 @@ fn rows(sale: &Sale, at: Timestamp) -> Vec<(&'static str, Vec<Transaction>, Expe
     let halves = vec![refunded("re_1", 500, half), refunded("re_2", 500, half)];
     let failed = vec![
         refunded("re_1", GROSS, WHOLE), ledger::refund_failed(sale, &refund("re_1", GROSS)),
-        ledger::fee_taken_again(sale, "re_1", 1, FEE),
+        ledger::fee_taken_again(sale, "tr_2", FEE),
     ];
     let kept = Share::default();
     let won = vec![
         taken(GROSS), reversed(), ledger::dispute_reinstated(sale, &dispute(GROSS, GROSS), NOTHING),
-        ledger::fee_taken_again(sale, "dp_1", 1, FEE), again(PART),
+        ledger::fee_taken_again(sale, "tr_2", FEE), again(PART),
     ];
     vec![
         ("sold", vec![], [FEE, 0, 0, PART, 0, 0, PART]),

@@ -93,6 +93,13 @@ fn remedy(key: &str) -> &'static str {
         Some("payout" | "payout_failed") => {
             "Apply this case: the payout is read once more from Stripe."
         }
+        Some("reversal") => {
+            "Apply this case: the payment is read once more, with what came back of its transfers."
+        }
+        Some("transfer") => {
+            "It was made by hand at Stripe. Apply this case: if it is in the transfer_group of a payment, that is \
+             read once more. If it is not, close this case with the reason."
+        }
         _ => {
             "It was made by hand at Stripe: take it back there, or close this case with the reason."
         }

@@ -4,7 +4,10 @@
 use entities::verdict;
 use serde::Deserialize;
 use serde_json::Value;
-use workflows::stripe_event::{CHECKOUT, EFFECT};
+use workflows::{
+    stripe::TRANSFER_GROUP,
+    stripe_event::{CHECKOUT, EFFECT},
+};
 
 use super::{SETTLING, under_way::LOOK_AGAIN};
 
@@ -138,7 +141,10 @@ impl Movement {
         if !self.source["source_transaction"].is_null() && !is_again {
             return None;
         }
-        let posting = self.posting("transfer", &transfer).on(CREATOR).known_by(&account);
+        let group = self.source["transfer_group"].as_str();
+        let intent = group.and_then(|group| group.strip_prefix(TRANSFER_GROUP));
+        let known_by = intent.unwrap_or(&account);
+        let posting = self.posting("transfer", &transfer).on(CREATOR).known_by(known_by);
         Some(Expected { amount: Some(self.amount), ownership: self.ownership(), ..posting })
     }
 
@@ -148,8 +154,7 @@ impl Movement {
         if !self.source["source_refund"].is_null() {
             return None;
         }
-        let mut posting = self.posting("reversal", &reversal).known_by(&transfer);
-        posting.wanted.transfer = Some(transfer.clone());
+        let posting = self.posting("reversal", &reversal).known_by(&transfer);
         Some(Expected { object: transfer, ..posting })
     }
 
@@ -187,7 +192,6 @@ impl Movement {
             wanted: verdict::Wanted {
                 key: format!("{name}:{object}"),
                 side: STRIPE,
-                transfer: None,
                 known_by: None,
                 because_of: None,
             },

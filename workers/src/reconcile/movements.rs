@@ -298,11 +298,9 @@ impl Reconciler {
 }
 
 pub(super) fn wanted_again(open: &Verdict) -> verdict::Wanted {
-    let is_reversal = open.key.starts_with("reversal:");
     verdict::Wanted {
         key: open.key.clone(),
         side: differences::side(&open.side),
-        transfer: is_reversal.then(|| open.stripe_object.clone()),
         known_by: None,
         because_of: None,
     }

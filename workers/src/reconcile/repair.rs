@@ -132,6 +132,11 @@ impl Reconciler {
                 let dispute = look_up(format!("/disputes/{id}")).await?;
                 Ok(("charge.dispute.updated".to_owned(), dispute))
             }
+            Some(name @ ("transfer" | "reversal")) => {
+                let kind =
+                    if name == "transfer" { "transfer.created" } else { "transfer.reversed" };
+                Ok((kind.to_owned(), look_up(format!("/transfers/{id}")).await?))
+            }
             Some("payout" | "payout_failed") => {
                 let payout = look_up(format!("/payouts/{id}")).await?;
                 let kind = match payout["status"].as_str() {

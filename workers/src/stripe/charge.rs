@@ -18,6 +18,7 @@ use super::{
     StripePerformer,
     failure::{Keyed, trouble},
     refund,
+    transfer::oldest_first,
 };
 
 /// What is read with a payment intent.
@@ -29,13 +30,13 @@ impl StripePerformer {
     /// Refunds and disputes are read before what came back of transfers: whatever is unknown there was made since.
     pub(super) async fn retrieve_charge(&self, intent: &str) -> Result<Answer, Trouble> {
         let refunds = ListRefund::new().payment_intent(intent).limit(PAGE).paginate();
-        let mut refunds: Vec<_> = refunds
+        let refunds: Vec<_> = refunds
             .stream(self.ready().await)
             .try_collect()
             .await
             .map_err(|error| trouble(Keyed::No, error))?;
         let disputes = ListDispute::new().payment_intent(intent).limit(PAGE).paginate();
-        let mut disputes: Vec<_> = disputes
+        let disputes: Vec<_> = disputes
             .stream(self.ready().await)
             .try_collect()
             .await
@@ -49,8 +50,8 @@ impl StripePerformer {
             .send(self.ready().await)
             .await
             .map_err(|error| trouble(Keyed::No, error))?;
-        refunds.sort_by_key(|refund| refund.created);
-        disputes.sort_by_key(|dispute| dispute.created);
+        let refunds = oldest_first(refunds, |refund| refund.created);
+        let disputes = oldest_first(disputes, |dispute| dispute.created);
         let charge = charge_of(&payment)?;
         let transfer = transfer(charge)?;
         let mut again = Vec::new();

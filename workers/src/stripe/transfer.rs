@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use engine::{Task, Trouble};
 use futures::TryStreamExt;
-use stripe::{StripeError, StripeRequest};
+use stripe::StripeRequest;
 use stripe_connect::{
     transfer::{CreateTransfer, ListTransfer},
     transfer_reversal::{CreateIdTransferReversal, ListIdTransferReversal},
 };
-use stripe_shared::{ApiErrorsCode, Transfer, TransferReversal};
+use stripe_shared::{Transfer, TransferReversal};
 use stripe_types::{Currency as StripeCurrency, Expandable};
 use workflows::{
     effect::{Answer, Failure, FeeReturn},
@@ -115,11 +115,7 @@ impl StripePerformer {
             .request_strategy(keyed(task)?)
             .send(self.ready().await)
             .await
-            .map_err(|error| match is_short(&error) {
-                // Stripe keeps the answer under the key: another one asks when there may be money.
-                true => Trouble::Replayed { message: error.to_string() },
-                false => trouble(Keyed::Yes, error),
-            })?;
+            .map_err(|error| trouble(Keyed::Yes, error))?;
         Ok(Answer::TransferCreated { transfer: transfer.id.to_string() })
     }
 
@@ -135,11 +131,11 @@ impl StripePerformer {
         Ok(made.map(|transfer| Answer::TransferCreated { transfer: transfer.id.to_string() }))
     }
 
-    /// The transfers of a group.
+    /// The transfers of a group, the oldest first.
     pub(super) async fn transfers_of(&self, group: &str) -> Result<Vec<Transfer>, Trouble> {
         let listed = ListTransfer::new().transfer_group(group).limit(PAGE).paginate();
-        let transfers = listed.stream(self.ready().await).try_collect().await;
-        transfers.map_err(|error| trouble(Keyed::No, error))
+        let transfers = listed.stream(self.ready().await).try_collect::<Vec<_>>().await;
+        Ok(oldest_first(transfers.map_err(|error| trouble(Keyed::No, error))?, |one| one.created))
     }
 
     /// A transfer with all that came back of it: Stripe shows the last ten with the transfer.
@@ -153,7 +149,7 @@ impl StripePerformer {
             let all = listed.stream(self.ready().await).try_collect().await;
             reversals = all.map_err(|error| trouble(Keyed::No, error))?;
         }
-        reversals.sort_by_key(|reversal| reversal.created);
+        let reversals = oldest_first(reversals, |one| one.created);
         let currency = transfer.currency.to_string();
         Ok(facts::Transfer {
             id: transfer.id.to_string(),
@@ -168,6 +164,13 @@ impl StripePerformer {
     }
 }
 
+/// Stripe lists the newest first, also those of the same second.
+pub(super) fn oldest_first<T>(mut listed: Vec<T>, created: impl Fn(&T) -> i64) -> Vec<T> {
+    listed.reverse();
+    listed.sort_by_key(created);
+    listed
+}
+
 /// What comes back with a refund names it, what Sluice asks for says why.
 fn reversal_facts(reversal: &TransferReversal) -> facts::TransferReversal {
     let refund = reversal.source_refund.as_ref().map(|refund| match refund {
@@ -180,10 +183,4 @@ fn reversal_facts(reversal: &TransferReversal) -> facts::TransferReversal {
         amount: reversal.amount,
         cause: refund.or(said),
     }
-}
-
-/// Whether the platform's balance does not suffice now: what buyers paid becomes available within days.
-fn is_short(error: &StripeError) -> bool {
-    matches!(error, StripeError::Stripe(api, _)
-        if matches!(api.code, Some(ApiErrorsCode::BalanceInsufficient)))
 }

@@ -17,6 +17,10 @@ use crate::{
     stripe::{self, TransferReversal},
 };
 
+/// Stripe's code where a balance has not the money for a transfer, or not yet.
+/// <https://docs.stripe.com/error-codes#balance-insufficient>
+const BALANCE_INSUFFICIENT: &str = "balance_insufficient";
+
 /// What was passed on to the creator of a payment, and what came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -91,6 +95,11 @@ pub(super) struct Part {
 }
 
 impl PassedOn {
+    /// Of which nothing has come back.
+    pub(super) fn of(id: &str, whole: Share) -> Self {
+        Self { id: id.to_owned(), whole, back: Share::default(), reversals: Vec::new() }
+    }
+
     fn left(&self) -> i64 {
         self.whole.reversed - self.back.reversed
     }
@@ -180,6 +189,28 @@ impl Creator {
         if let Some(asked) = asked {
             asked.answer = Answered::Refused(failure.clone());
         }
+    }
+
+    /// Forgets calls that were refused and may be made once more: what is to be taken back of a transfer of which
+    /// less was left is found out anew, and what the platform had not the money for is tried later. Says whether
+    /// there was one of the latter.
+    pub(super) fn drop_what_may_pass(&mut self) -> bool {
+        let before = self.asked.len();
+        let is_short = |one: &Asked| {
+            let of_money = |failure: &Failure| failure.code == BALANCE_INSUFFICIENT;
+            one.call == Call::PassOn
+                && matches!(&one.answer, Answered::Refused(failure) if of_money(failure))
+        };
+        self.asked.retain(|one| !is_short(one));
+        let is_passing = self.asked.len() < before;
+        let transfers: Vec<_> = self.with_charge.iter().chain(&self.again).cloned().collect();
+        self.asked.retain(|one| {
+            let Call::TakeBack(of) = &one.call else { return true };
+            let left = transfers.iter().find(|transfer| transfer.id == *of);
+            let refused = matches!(one.answer, Answered::Refused(_));
+            !refused || left.is_none_or(|transfer| transfer.left() >= one.share.reversed)
+        });
+        is_passing
     }
 
     /// Reversals that are not posted yet, each with its transfer.

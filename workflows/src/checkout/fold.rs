@@ -25,6 +25,9 @@ use crate::{
 
 /// How long after a reading that shows a part of something the next one is, in milliseconds.
 const LOOK_SOON: i64 = 15 * Timestamp::MINUTE;
+/// How long it is until a transfer is asked for again that the platform had not the money for, in milliseconds:
+/// what buyers pay becomes available within days.
+const LOOK_WHEN_THERE_IS_MONEY: i64 = 6 * Timestamp::HOUR;
 
 /// A reading being worked in.
 pub(super) struct Fold {
@@ -39,6 +42,8 @@ pub(super) struct Fold {
     told_before: bool,
     /// Whether the reading was made in the middle of something.
     pub(super) is_torn: bool,
+    /// Whether the platform had not the money for what is to be passed on.
+    pub(super) is_short: bool,
 }
 
 /// A part of a transfer that came back.
@@ -52,6 +57,8 @@ pub(super) struct CameBack {
     pub(super) share: Share,
     /// Minor units of the fee that were taken again before, and are given up with this.
     pub(super) fee_given_up: i64,
+    /// Whether it came with a refund, by itself.
+    pub(super) with_refund: bool,
 }
 
 /// Works a reading in.
@@ -67,6 +74,7 @@ pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) ->
         came_back: Vec::new(),
         told_before,
         is_torn: false,
+        is_short: false,
     };
     let charge = fold.in_our_currency(charge);
     fold.passed_on(&charge);
@@ -77,7 +85,14 @@ pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) ->
         fold.dispute(dispute);
     }
     fold.rest(&charge);
-    fold.set_right();
+    // What was refused or given up is judged by a reading that began after that.
+    let is_fresh = matches!(fold.paid.returns.reading, Reading::UnderWay(_));
+    if is_fresh {
+        fold.tell_what_was_refused();
+    }
+    if !fold.is_torn && !fold.is_short {
+        fold.set_right();
+    }
     fold.finish(state)
 }
 
@@ -198,12 +213,16 @@ impl Fold {
         // What was given up is free once a reading that began after that has not shown it.
         if matches!(self.paid.returns.reading, Reading::UnderWay(_)) {
             self.paid.returns.reserved.retain(|one| one.need == Need::Needed);
-            self.tell_what_was_refused();
         }
         let again = end_reading(&mut self.paid, self.at);
         self.effects.extend(again);
-        if self.is_torn && self.paid.returns.reading == Reading::Idle {
-            self.paid.returns.look_at = Some(self.at.plus(LOOK_SOON));
+        let later = match (self.is_torn, self.is_short) {
+            (true, _) => Some(LOOK_SOON),
+            (false, true) => Some(LOOK_WHEN_THERE_IS_MONEY),
+            (false, false) => None,
+        };
+        if let (Some(later), Reading::Idle) = (later, self.paid.returns.reading) {
+            self.paid.returns.look_at = Some(self.at.plus(later));
         }
         self.change_access();
         let wake_at = self.paid.returns.look_at;

@@ -55,7 +55,10 @@ pub(super) fn step(
         | E::SessionRetrieved(Session { outcome: Outcome::Paid(again), .. }) => {
             paid_again(state, &paid, again)
         }
-        E::GrantLost { .. } if matches!(state, State::Settled { .. }) => {
+        // Also where access came back, and another purchase has its place.
+        E::GrantLost { .. }
+            if matches!(state, State::Settled { .. } | State::PartlyRefunded { .. }) =>
+        {
             Ok(refund_duplicate(paid, at))
         }
 

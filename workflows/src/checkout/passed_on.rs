@@ -9,7 +9,7 @@ use crate::{
     effect::{Effect, FeeReturn},
     ledger::{self, Share},
     money::{Money, part_of},
-    record::CaseKind,
+    record::{CaseKind, Record},
     stripe::{Charge, Transfer, transfer_group},
 };
 
@@ -35,8 +35,8 @@ impl Fold {
         charge.again.retain(|one| one.currency == ours);
         for (object, currency) in elsewhere {
             let detail = format!(
-                "money of a payment in {ours} came back in {currency}, at a rate that is not known here: post it \
-                 by hand"
+                "money of a payment in {ours} came back in {currency}, at a rate that is not known here: it is not \
+                 in the ledger, and nothing was taken from the creator for it"
             );
             self.case(CaseKind::ReturnsCurrency, &object, detail);
         }
@@ -46,13 +46,12 @@ impl Fold {
     /// Takes note of transfers, and of what came back of them.
     pub(super) fn passed_on(&mut self, charge: &Charge) {
         let fee = self.sale.fee;
-        if let Some(own) = &charge.transfer {
-            self.paid.returns.creator.with_charge.get_or_insert_with(|| PassedOn {
-                id: own.id.clone(),
-                whole: Share { reversed: own.amount, fee },
-                back: Share::default(),
-                reversals: Vec::new(),
-            });
+        if let Some(own) = &charge.transfer
+            && self.paid.returns.creator.with_charge.is_none()
+        {
+            let whole = Share { reversed: own.amount, fee };
+            self.paid.returns.creator.with_charge = Some(PassedOn::of(&own.id, whole));
+            self.records.push(Record::StripeObject(own.id.clone()));
         }
         for transfer in &charge.again {
             if !self.paid.returns.creator.again.iter().any(|known| known.id == transfer.id) {
@@ -74,13 +73,12 @@ impl Fold {
             let lost = creator.lost.entry(cause).or_default();
             *lost = lost.minus(whole);
         }
-        creator.again.push(PassedOn {
-            id: now.id.clone(),
-            whole,
-            back: Share::default(),
-            reversals: Vec::new(),
-        });
+        creator.again.push(PassedOn::of(&now.id, whole));
+        self.records.push(Record::StripeObject(now.id.clone()));
         self.post(ledger::transferred_again(&self.sale, &now.id, now.amount, self.at));
+        if whole.fee > 0 {
+            self.post(ledger::fee_taken_again(&self.sale, &now.id, whole.fee));
+        }
     }
 
     /// What Stripe gave back of the fee belongs to what came back of the charge's transfer, in proportion.
@@ -122,6 +120,7 @@ impl Fold {
                 reversal: reversal.clone(),
                 share,
                 fee_given_up: if is_own { 0 } else { share.fee },
+                with_refund: is_own && asked.is_none(),
             });
         }
         self.came_back = came_back;
@@ -129,11 +128,9 @@ impl Fold {
 
     /// What came back of the charge's transfer with a refund, to be posted with it.
     pub(super) fn take(&mut self, refund: &str) -> Share {
-        let own = self.paid.returns.creator.with_charge.as_ref().map(|own| own.id.clone());
-        let with_it = |one: &CameBack| {
-            one.reversal.cause.as_deref() == Some(refund) && Some(&one.transfer) == own.as_ref()
-        };
-        let with_it: Vec<_> = self.came_back.extract_if(.., |one| with_it(one)).collect();
+        let with_it =
+            |one: &mut CameBack| one.with_refund && one.reversal.cause.as_deref() == Some(refund);
+        let with_it: Vec<_> = self.came_back.extract_if(.., with_it).collect();
         with_it.iter().fold(Share::default(), |sum, one| sum.plus(one.share))
     }
 
@@ -142,7 +139,7 @@ impl Fold {
         let rest = std::mem::take(&mut self.came_back);
         let moved = self.records.len();
         for one in &rest {
-            let CameBack { transfer, reversal, share, fee_given_up } = one;
+            let CameBack { transfer, reversal, share, fee_given_up, .. } = one;
             // No money of the fee moves where it had been taken again.
             let share =
                 Share { reversed: share.reversed - fee_given_up, fee: share.fee - fee_given_up };
@@ -153,7 +150,7 @@ impl Fold {
         }
         let creator = &mut self.paid.returns.creator;
         let fee = charge.fee_returned - creator.fee_returned;
-        if fee > 0 && !self.is_torn {
+        if fee > 0 && !self.is_torn && creator.with_charge.is_some() {
             creator.fee_returned += fee;
             let total = creator.fee_returned;
             self.post(ledger::fee_returned(&self.sale, &charge.id, total, fee, self.at));
@@ -195,8 +192,12 @@ impl Fold {
             }
             let lost = creator.lost_for(&cause);
             match returns.to_lose(&cause) {
-                Some(0) if !creator.is_refused_for(&cause, |call| *call == Call::PassOn) => {
-                    self.pass_on_again(&cause, lost);
+                Some(wanted) if wanted < lost.reversed => {
+                    if !creator.is_refused_for(&cause, |call| *call == Call::PassOn) {
+                        let back = lost.reversed - wanted;
+                        let fee = part_of(lost.fee, back, lost.reversed);
+                        self.pass_on_again(&cause, Share { reversed: back, fee });
+                    }
                 }
                 Some(wanted) if !creator.is_refused_for(&cause, |call| *call != Call::PassOn) => {
                     self.take_back(&cause, wanted - lost.reversed);
@@ -210,10 +211,6 @@ impl Fold {
     fn pass_on_again(&mut self, cause: &str, share: Share) {
         if share.of_creator() <= 0 {
             return;
-        }
-        if share.fee > 0 {
-            let nth = self.paid.returns.creator.again.len() + 1;
-            self.post(ledger::fee_taken_again(&self.sale, cause, nth, share.fee));
         }
         self.effects.push(Effect::CreateTransfer {
             account: self.sale.account.clone(),
@@ -261,21 +258,25 @@ impl Fold {
         });
     }
 
-    /// A reading that began after the refusal does not show it: a person is told.
+    /// A reading that began after the refusal does not show it: a person is told. But where the creator's part went
+    /// meanwhile, or the platform has not the money yet, it is asked once more.
     pub(super) fn tell_what_was_refused(&mut self) {
+        let creator = &mut self.paid.returns.creator;
+        let passing = creator.drop_what_may_pass();
+        self.is_short |= passing;
         let mut cases = Vec::new();
-        let currency = self.sale.currency;
-        for asked in &mut self.paid.returns.creator.asked {
+        let (currency, nth) = (self.sale.currency, creator.again.len() + 1);
+        for asked in &mut creator.asked {
             let Answered::Refused(failure) = &asked.answer else { continue };
             let (account, why) = (&self.sale.account, &failure.message);
             let amount = Money::new(asked.share.of_creator(), currency);
-            cases.push(match asked.call {
-                Call::TakeBack(_) => (CaseKind::ReversalRefused, asked.cause.clone(), format!(
+            cases.push(match &asked.call {
+                Call::TakeBack(from) => (CaseKind::ReversalRefused, format!("{}:{from}", asked.cause), format!(
                     "the creator's part, {amount}, cannot be taken back from {account} for {} ({why}): it stays a \
                      receivable of the creator's, if the buyer keeps the money",
                     asked.cause
                 )),
-                Call::PassOn => (CaseKind::TransferRefused, asked.cause.clone(), format!(
+                Call::PassOn => (CaseKind::TransferRefused, format!("{}:{nth}", asked.cause), format!(
                     "{amount} was taken from {account} for nothing ({}) and cannot be passed on again ({why}): \
                      transfer it by hand, with the transfer_group {}, by which it is found",
                     asked.cause,

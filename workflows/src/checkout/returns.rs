@@ -117,6 +117,14 @@ pub enum Access {
     Never,
 }
 
+impl KnownDispute {
+    /// Whether the bank has taken money for good. What moved in another currency is not counted here.
+    fn is_lost(&self) -> bool {
+        self.status == DisputeStatus::Lost
+            && (self.withdrawn == 0 || self.withdrawn > self.reinstated)
+    }
+}
+
 impl Returns {
     /// Whether there is nothing to remember.
     pub fn is_nothing(&self) -> bool {
@@ -139,7 +147,12 @@ impl Returns {
         let reserved: i64 = self.reserved.iter().map(|one| one.amount).sum();
         let lost = self.disputes.iter().filter(|one| one.status == DisputeStatus::Lost);
         let lost: i64 = lost.map(|one| one.withdrawn - one.reinstated).sum();
-        (paid - self.refunded() - reserved - lost).max(0)
+        // How much was taken in another currency is not known: nothing more is given back of that.
+        let elsewhere = |one: &KnownDispute| one.is_lost() && one.withdrawn == 0;
+        match self.disputes.iter().any(elsewhere) {
+            true => 0,
+            false => (paid - self.refunded() - reserved - lost).max(0),
+        }
     }
 
     /// Whether the buyer's bank has not decided yet.
@@ -149,10 +162,7 @@ impl Returns {
 
     /// Whether the buyer's bank has taken money for good.
     pub fn is_charged_back(&self) -> bool {
-        let lost = |one: &KnownDispute| {
-            one.status == DisputeStatus::Lost && one.withdrawn > one.reinstated
-        };
-        self.disputes.iter().any(lost)
+        self.disputes.iter().any(KnownDispute::is_lost)
     }
 
     /// Whether the last cent is back, or on its way.

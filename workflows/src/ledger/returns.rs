@@ -125,10 +125,10 @@ pub fn transferred_again(sale: &Sale, transfer: &str, amount: i64, at: Timestamp
 }
 
 /// The fee that went back to the creator for a refund or a dispute is the platform's again, since that came to
-/// nothing: due +f, platform_fee −f. It goes with the `nth` transfer that passes something on again.
-pub fn fee_taken_again(sale: &Sale, cause: &str, nth: usize, fee: i64) -> Transaction {
-    let key = format!("fee_taken_again:{cause}:{nth}");
-    Transaction { key, ..fee_moved(sale, cause, fee) }
+/// nothing, and was passed on again, by the transfer `tr_…`: due +f, platform_fee −f.
+pub fn fee_taken_again(sale: &Sale, transfer: &str, fee: i64) -> Transaction {
+    let key = format!("fee_taken_again:{transfer}");
+    Transaction { key, ..fee_moved(sale, transfer, fee) }
 }
 
 /// The fee that the platform took again of what it passed on later goes back to the creator, since that was

@@ -135,7 +135,7 @@ proptest! {
             ledger::reversed(&sale, "tr_1", "trr_1", share, at),
             ledger::transferred_again(&sale, "tr_2", amount, at),
             ledger::fee_returned(&sale, "ch_1", fee, fee, at),
-            ledger::fee_taken_again(&sale, "dp_1", 1, fee),
+            ledger::fee_taken_again(&sale, "tr_2", fee),
             ledger::fee_given_up(&sale, "trr_1", fee),
             ledger::dispute_withdrawn(&sale, &dispute, before),
             ledger::dispute_reinstated(&sale, &dispute, before),

@@ -433,7 +433,7 @@ fn s28_what_cannot_be_passed_on_is_transferred_by_hand() {
     world.fail(0);
     world.run_out();
     assert!(world.cases.contains("transfer_refused"));
-    assert_eq!(world.ledger.due, PART - PAID, "the platform owes it");
+    assert_eq!(world.ledger.due, -PAID, "the platform owes it");
     agrees(&world);
     // A person does it, in the group that the case names.
     world.stripe.not_transferred = 0;
@@ -441,6 +441,65 @@ fn s28_what_cannot_be_passed_on_is_transferred_by_hand() {
     world.stripe.again[0].cause = None;
     hear_of_dispute(&mut world);
     assert_eq!((world.ledger.creator, world.ledger.due), (PART - PAID, 0));
+}
+
+/// What buyers paid becomes available within days: the transfer is asked for once more, and nobody is told.
+#[test]
+fn s28_what_the_platform_has_not_the_money_for_is_passed_on_later() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    world.stripe.dispute(DisputeStatus::Won);
+    world.stripe.reinstate();
+    world.tell_purchase(&E::ReturnsChanged);
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    world.calls[0].answer =
+        Some(workflows::effect::Answer::Failed(failure("balance_insufficient")));
+    world.answer(0);
+    world.run_out();
+    assert!(world.cases.is_empty(), "{:?}", world.cases);
+    assert_eq!(world.timer, Some(6 * 3_600_000));
+    let world = world.left_alone();
+    assert_eq!((world.stripe.transferred(), world.ledger.due), (PAID - PART, 0));
+    agrees(&world);
+}
+
+/// Lost in part: what was taken too much is the creator's again.
+#[test]
+fn s28_a_dispute_that_is_lost_in_part_leaves_the_creator_the_rest() {
+    let mut world = World::settled();
+    dispute(&mut world, DisputeStatus::NeedsResponse);
+    world.stripe.dispute(DisputeStatus::Lost);
+    world.stripe.dispute.as_mut().unwrap().reinstated = 40;
+    hear_of_dispute(&mut world);
+    assert_eq!(world.stripe.transferred(), 37, "40 without the fee of it");
+    assert_eq!((world.ledger.due, world.ledger.dispute_hold), (0, 0));
+    assert_eq!(world.ledger.stripe, PAID - 60 - DISPUTE_FEE);
+}
+
+/// The creator's part went with another refund meanwhile: it is taken from where there is some.
+#[test]
+fn s29_what_is_gone_from_one_transfer_is_taken_from_the_next() {
+    let mut world = World::settled();
+    give_back(&mut world, 60);
+    refund_fails(&mut world);
+    world.wish(refund_id(), 90, KEPT);
+    world.deliver(0);
+    world.deliver(0);
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    world.deliver(0);
+    // The refund is read, 40 are asked of the first transfer, and a person takes 10 of it by hand before.
+    world.perform(0, Pace::AtOnce);
+    world.answer(0);
+    world.stripe.reverse("tr_1", 10, FeeReturn::NoFee, "").unwrap();
+    world.stripe.with_charge.reversals.last_mut().unwrap().cause = None;
+    world.run_out();
+    world.tell_purchase(&E::ReturnsChanged);
+    world.run_out();
+    assert!(world.cases.iter().all(|case| *case != "reversal_refused"), "{:?}", world.cases);
+    let lost = world.stripe.lost_for("re_2");
+    assert_eq!(lost, 90, "all that the buyer got");
 }
 
 #[test]
@@ -601,6 +660,7 @@ fn s20_a_reading_in_the_middle_of_something_is_made_once_more() {
     let torn = workflows::stripe::Charge { refunds: Vec::new(), ..whole.clone() };
     let step = Checkout::step(&being_read(), &read(1, torn), START).unwrap();
     assert_eq!(postings(&step.records), Vec::<&str>::new());
+    assert!(step.effects.is_empty(), "nothing is asked for in the middle of something");
     assert!(
         step.wake_at.is_some_and(|soon| soon <= START.plus(3_600_000)),
         "it is read again soon"
@@ -632,6 +692,13 @@ fn s27_what_moves_in_another_currency_is_for_a_person() {
     assert_eq!(cases(&step.records), ["returns_currency", "returns_currency"]);
     assert!(matches!(step.state, State::Disputed { .. }), "access rests all the same");
     assert!(step.effects.is_empty(), "{:?}", step.effects);
+    // And it ends all the same.
+    let lost = disputed(PRICE, DisputeStatus::Lost);
+    let lost = Facts { currency: workflows::money::Currency::parse("eur").unwrap(), ..lost };
+    let read_so = charge(PRICE, Vec::new(), vec![lost], Share::default());
+    let step = Checkout::step(&being_read(), &read(1, read_so), START).unwrap();
+    assert!(matches!(step.state, State::ChargedBack { .. }), "{:?}", step.state);
+    assert_eq!(returns_of(&step.state).unwrap().refundable(PRICE), 0);
 }
 
 #[test]

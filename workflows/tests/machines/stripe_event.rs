@@ -181,6 +181,28 @@ fn s22_a_refund_made_in_the_dashboard_is_led_by_its_payment() {
     platform("refund.created", expanded, to_checkout(succeeded));
 }
 
+/// A transfer by hand, and what comes back of one, lead to the payment whose group it is.
+#[test]
+fn transfers() {
+    let about = |kind: &str, object: serde_json::Value| {
+        let event = json!({
+            "id": "evt_1", "type": kind, "livemode": false, "data": { "object": object }
+        });
+        meaning(Endpoint::Platform, &serde_json::from_value(event).unwrap())
+    };
+    let changed = || Unrouted::Checkout(checkout::Event::ReturnsChanged);
+    let by_hand =
+        json!({ "id": "tr_2", "transfer_group": "group_pi_1", "source_transaction": null });
+    assert_eq!(about("transfer.created", by_hand), Meaning::About("pi_1".to_owned(), changed()));
+    // The charge's own is made with every sale.
+    let own = json!({ "id": "tr_1", "transfer_group": "group_pi_1", "source_transaction": "ch_1" });
+    assert_eq!(about("transfer.created", own.clone()), Meaning::Nothing);
+    assert_eq!(about("transfer.reversed", own), Meaning::About("pi_1".to_owned(), changed()));
+    let foreign = json!({ "id": "tr_3", "transfer_group": null });
+    assert_eq!(about("transfer.created", foreign.clone()), Meaning::Nothing);
+    assert_eq!(about("transfer.reversed", foreign), Meaning::About("tr_3".to_owned(), changed()));
+}
+
 #[test]
 fn refunds() {
     for (kind, status, expected) in [

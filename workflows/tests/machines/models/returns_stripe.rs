@@ -34,7 +34,7 @@ pub struct Stripe {
     pub fee_returned: i64,
     /// What the creator got again.
     pub again: Vec<Transfer>,
-    /// What the creator should have got again, and could not.
+    /// What the creator should have got again, and could not, with the platform's fee of it.
     pub not_transferred: i64,
 }
 

@@ -306,8 +306,8 @@ impl World {
 
     /// It is refused for good, or a person discards it.
     pub fn fail(&mut self, call: usize) {
-        if let Effect::CreateTransfer { amount, .. } = &self.calls[call].effect {
-            self.stripe.not_transferred += amount.minor;
+        if let Effect::CreateTransfer { cause, .. } = &self.calls[call].effect {
+            self.stripe.not_transferred += self.stripe.lost_for(cause);
         }
         self.calls[call].answer = Some(Answer::Failed(failure("discarded")));
     }
