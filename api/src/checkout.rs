@@ -342,7 +342,7 @@ fn order(row: &Checkout, terms: Terms) -> Order {
         fee: terms.fee,
         currency: terms.currency,
     };
-    Order { sale, visitor: VisitorId(row.visitor_id) }
+    Order { sale, visitor: VisitorId(row.visitor_id), early_fee: None }
 }
 
 /// Nobody pays for what they have, or are paying for already.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use entities::{
+    earnings::Days,
     ledger_explained::{self, Effect, Explained, Figure, Filter},
     page,
 };
@@ -26,6 +27,7 @@ use crate::{
     codes::Code,
     config::App,
     earnings::currency_of,
+    earnings_range::Range,
     handle::permitted,
     list,
     moment::moment,
@@ -199,8 +201,8 @@ impl EarningsExplained {
     /// What a figure is made of
     ///
     /// The ledger transactions of a handle's sales, the newest first, each with what it adds to the figures of
-    /// the earnings: over all pages the `effect`s sum to what `/earnings` shows in that currency, once
-    /// that is up to date.
+    /// the earnings: over all pages the `effect`s sum to what `/earnings` shows in that currency, and on those
+    /// days, once that is up to date.
     #[oai(
         path = "/v2/handles/:handle/earnings/explain",
         method = "get",
@@ -226,6 +228,10 @@ impl EarningsExplained {
         currency: Query<Option<String>>,
         /// Only those that can change a figure.
         figure: Query<Option<FigureName>>,
+        /// The first day, UTC: `2026-01-31`.
+        from: Query<Option<String>>,
+        /// The last day, UTC.
+        to: Query<Option<String>>,
         /// How many, 1 to 100; 20 unless given.
         limit: Query<Option<u32>>,
         /// `nextCursor` of the list before.
@@ -234,6 +240,8 @@ impl EarningsExplained {
         let app = App::of(request)?;
         let checkout = checkout_id.0.as_deref().map(checkout_of).transpose()?;
         let currency = currency_of(currency.0.as_deref())?.map(|currency| currency.to_string());
+        let range = Range::of(from.0.as_deref(), to.0.as_deref())?;
+        let days = range.map_or(Days::ALL, Range::days);
         let (limit, before) = (list::limit(limit.0)?, before(cursor.0.as_deref())?);
         let handle = permitted(app, &caller.0, &handle.0, Permission::EarningsRead).await?;
         let db = app.engine.database().read();
@@ -242,7 +250,7 @@ impl EarningsExplained {
             None => None,
         };
         let figure = figure.0.map(FigureName::figure);
-        let filter = Filter { page, campaign: campaign_id.0, checkout, currency, figure };
+        let filter = Filter { page, campaign: campaign_id.0, checkout, currency, figure, days };
         let rows = ledger_explained::list(db, handle.id, &filter, before, limit + 1).await?;
         let (rows, next_cursor) = list::cut(rows, limit, |row| row.id.to_string());
         let mut details = Details::read(db, handle.id, &rows).await?;

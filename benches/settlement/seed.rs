@@ -60,7 +60,7 @@ fn order(n: usize) -> Order {
         fee: amount / 10,
         currency: Currency::USD,
     };
-    Order { sale, visitor: VisitorId(Uuid::now_v7()) }
+    Order { sale, visitor: VisitorId(Uuid::now_v7()), early_fee: None }
 }
 
 async fn insert(installation: &Installation, orders: &[Order]) {

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use entities::{cursor, earnings_check, operator_case};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 use workflows::{Timestamp, id::HandleId, record::CaseKind};
 
@@ -92,7 +93,7 @@ impl Engine {
                 },
                 Some(_) | None => Uuid::nil(),
             };
-            let next = self.compare_chunk(after, night, &mut compared).await?;
+            let next = self.compare_chunk(after, &mut compared).await?;
             cursor::set(db, CURSOR, &Position { night, after: next }.to_string()).await?;
         }
     }
@@ -101,7 +102,6 @@ impl Engine {
     async fn compare_chunk(
         &self,
         mut after: Uuid,
-        night: i64,
         compared: &mut u64,
     ) -> Result<Option<Uuid>, EngineError> {
         let mut cases = Vec::new();
@@ -114,7 +114,10 @@ impl Engine {
             after = handle.0;
             *compared += 1;
             let differences = self.compare_earnings(handle).await?;
-            cases.extend(differences.iter().map(|difference| self.case(difference, night)));
+            if differences.is_empty() {
+                self.close_cases(self.database.write(), handle).await?;
+            }
+            cases.extend(differences.iter().map(|difference| self.case(difference)));
         }
         if !cases.is_empty() {
             operator_case::open(self.database.write(), &cases).await?;
@@ -122,14 +125,25 @@ impl Engine {
         Ok(more.then_some(after))
     }
 
-    fn case(&self, difference: &EarningsDifference, night: i64) -> operator_case::OperatorCase {
+    /// What is known to differ no longer does.
+    async fn close_cases(
+        &self,
+        db: &impl ConnectionTrait,
+        handle: HandleId,
+    ) -> Result<(), EngineError> {
+        let kind: &'static str = CaseKind::EarningsDifference.into();
+        let now = self.clock.local_millis();
+        operator_case::close_settled(db, kind, &format!("{handle}:"), now).await?;
+        Ok(())
+    }
+
+    fn case(&self, difference: &EarningsDifference) -> operator_case::OperatorCase {
         let kind: &'static str = CaseKind::EarningsDifference.into();
         let (handle, currency) = (difference.handle, &difference.found.currency);
         operator_case::OperatorCase {
             id: Uuid::now_v7(),
             kind: kind.to_owned(),
-            // One a night: what differs still is told again.
-            key: format!("{handle}:{currency}:{night}"),
+            key: format!("{handle}:{currency}"),
             run_id: None,
             detail: format!(
                 "{difference}: the ledger is right; find out why, then `sluice recompute-earnings --repair`"
@@ -161,6 +175,7 @@ impl Engine {
         let transaction = self.database.begin().await?;
         earnings_check::hold(&transaction, handle.0).await?;
         earnings_check::rewrite(&transaction, handle.0).await?;
+        self.close_cases(&transaction, handle).await?;
         let target = handle.to_string();
         self.note(&transaction, by, "earnings.rewrite", Some(handle.0), target).await?;
         Ok(transaction.commit().await?)

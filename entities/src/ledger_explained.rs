@@ -5,13 +5,15 @@ use uuid::Uuid;
 
 use crate::{
     database::Dialect,
-    earnings::{FOLD, NET},
+    earnings::{Days, FOLD, NET},
     rows::Rows,
     statement::query,
 };
 
+const MILLIS_OF_A_DAY: i64 = 86_400_000;
+
 /// Which transactions of a handle's sales. What is absent does not matter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     /// Of this page.
     pub page: Option<Uuid>,
@@ -23,6 +25,8 @@ pub struct Filter {
     pub currency: Option<String>,
     /// That change this figure.
     pub figure: Option<Figure>,
+    /// On these days.
+    pub days: Days,
 }
 
 /// A figure of the earnings.
@@ -119,6 +123,13 @@ pub async fn list(
     equal("campaign", campaign.filter(|campaign| !campaign.is_empty()).map(Into::into));
     if filter.campaign.as_deref() == Some("") {
         conditions.push_str(" AND t.campaign IS NULL");
+    }
+    for (bound, day) in [(">=", filter.days.from), ("<", filter.days.to.saturating_add(1))] {
+        // A day that no moment reaches is no bound.
+        if let Some(moment) = day.checked_mul(MILLIS_OF_A_DAY) {
+            values.push(moment.into());
+            conditions.push_str(&format!(" AND t.at {bound} ${}", values.len()));
+        }
     }
     if let Some(figure) = filter.figure {
         conditions.push_str(&format!(" AND {}", figure.condition()));

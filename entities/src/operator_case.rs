@@ -28,6 +28,10 @@ pub struct OperatorCase {
     pub created_at: i64,
 }
 
+/// Why a case is closed that was about something which is no longer so. Should it be so again, it is opened again,
+/// where what a person has closed stays closed.
+pub const SETTLED: &str = "it has settled by itself";
+
 /// Opens cases that are not there yet.
 pub async fn open(db: &impl ConnectionTrait, cases: &[OperatorCase]) -> Result<(), DbErr> {
     let dialect = Dialect::of(db);
@@ -41,10 +45,25 @@ pub async fn open(db: &impl ConnectionTrait, cases: &[OperatorCase]) -> Result<(
     let sql = format!(
         "INSERT INTO operator_case (id, kind, key, run_id, detail, status, created_at) \
          SELECT id, kind, key, run_id, detail, 'OPEN', at FROM {} WHERE true ORDER BY kind, key \
-         ON CONFLICT (kind, key) DO NOTHING",
+         ON CONFLICT (kind, key) DO UPDATE SET status = 'OPEN', detail = excluded.detail, \
+         closed_at = NULL, closed_because = NULL \
+         WHERE operator_case.status = 'CLOSED' AND operator_case.closed_because = '{SETTLED}'",
         rows.source(dialect, 1)
     );
     execute(db, &sql, rows.values(dialect)).await.map(drop)
+}
+
+/// Closes open cases of a kind whose key begins so: what they are about is no longer so.
+pub async fn close_settled(
+    db: &impl ConnectionTrait,
+    kind: &str,
+    key_prefix: &str,
+    at: i64,
+) -> Result<u64, DbErr> {
+    let sql = "UPDATE operator_case SET status = 'CLOSED', closed_because = $3, closed_at = $4 \
+               WHERE kind = $1 AND key LIKE $2 AND status = 'OPEN'";
+    let prefix = format!("{key_prefix}%");
+    execute(db, sql, vec![kind.into(), prefix.into(), SETTLED.into(), at.into()]).await
 }
 
 /// Open cases, the newest first.

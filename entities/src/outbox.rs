@@ -115,6 +115,19 @@ pub struct Lease<'a> {
     pub duration: i64,
 }
 
+/// Whether an effect of a queue is due, or being performed.
+pub async fn is_due(db: &impl ConnectionTrait, clock: &Clock, queue: &str) -> Result<bool, DbErr> {
+    let dialect = Dialect::of(db);
+    let now = dialect.now("$1");
+    let sql = format!(
+        "SELECT 1 FROM outbox WHERE queue = $2 AND (status = 'LEASED' \
+         OR (status = 'PENDING' AND due_at <= {now})) LIMIT 1"
+    );
+    let values = vec![clock.bind(dialect), queue.into()];
+    let statement = sea_orm::Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.query_one_raw(statement).await?.is_some())
+}
+
 /// Leases due effects of a queue, the longest due first. From a paused queue it leases nothing.
 pub async fn claim(
     db: &impl ConnectionTrait,

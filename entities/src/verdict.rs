@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 
 use crate::{
     database::Dialect,
+    operator_case::SETTLED,
     rows::Rows,
     statement::{execute, query, query_one},
 };
@@ -201,16 +202,12 @@ pub async fn settled_up_to_any_handle(
 }
 
 /// Closes the cases of differences that are none any more, and says how many.
-pub async fn close_settled(
-    db: &impl ConnectionTrait,
-    because: &str,
-    at: i64,
-) -> Result<u64, DbErr> {
+pub async fn close_settled(db: &impl ConnectionTrait, at: i64) -> Result<u64, DbErr> {
     let sql = "UPDATE operator_case SET status = 'CLOSED', closed_because = $1, closed_at = $2 \
                WHERE status = 'OPEN' AND kind IN ('missing_here', 'missing_at_stripe', 'amount_differs') \
-               AND EXISTS (SELECT 1 FROM verdict v \
-               WHERE v.key = operator_case.key AND v.verdict <> operator_case.kind)";
-    execute(db, sql, vec![because.into(), at.into()]).await
+               AND EXISTS (SELECT 1 FROM verdict v WHERE v.key = operator_case.key \
+               AND v.verdict <> operator_case.kind AND v.verdict <> 'under_way')";
+    execute(db, sql, vec![SETTLED.into(), at.into()]).await
 }
 
 #[derive(FromQueryResult)]

@@ -133,13 +133,19 @@ impl Why {
     }
 }
 
-/// What was agreed when the buyer asked: frozen, whatever becomes of the page and its price.
+/// What was agreed when the buyer asked: frozen, whatever becomes of the page and its price. With it goes what is
+/// heard before the payment and posted with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Order {
     /// What is sold, by whom, for how much.
     pub sale: Sale,
     /// Who gets access.
     pub visitor: VisitorId,
+    /// The payment's balance transaction, where it became known first: of a bank debit Stripe makes it when the
+    /// debit is submitted, which may still fail
+    /// (<https://docs.stripe.com/reports/balance-transaction-types>). So nothing is posted before the payment is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_fee: Option<Box<BalanceTransaction>>,
 }
 
 /// What can happen to a purchase.
@@ -327,24 +333,24 @@ impl Workflow for Checkout {
                 E::ReserveRefund(wish),
             ) => Ok(not_paid(state, wish, at)),
 
-            // The fee may become known before the payment does: a posting stands in any order.
-            // And it tells that there was one, should its webhook be lost: so the session is read.
+            // The fee may become known before the payment does, and tells that there is one, should its webhook be
+            // lost: so the session is read.
             (
-                S::AwaitingPayment { order, session, .. }
-                | S::AwaitingFunds { order, session }
-                | S::Expiring { order, session, .. }
-                | S::Confirming { order, session },
+                S::AwaitingPayment { session, .. }
+                | S::AwaitingFunds { session, .. }
+                | S::Expiring { session, .. }
+                | S::Confirming { session, .. },
                 E::ProcessorFee(fee),
-            ) => Ok(early_fee(retrieve_early(state, session, at), &order, fee)),
+            ) => Ok(retrieve_early(&with_early_fee(state, fee), session, at)),
             (
-                S::CreatingSession { order, .. }
-                | S::Expired { order }
-                | S::Failed { order, .. }
-                | S::Cancelled { order, .. },
+                S::CreatingSession { .. } | S::Expired { .. } | S::Cancelled { .. },
                 E::ProcessorFee(fee),
             ) => {
-                let stay = Step { wake_at: timer_of(state, at), ..Step::to(state.clone()) };
-                Ok(early_fee(stay, &order, fee))
+                let next = with_early_fee(state, fee);
+                Ok(Step { wake_at: timer_of(state, at), ..Step::to(next) })
+            }
+            (S::Failed { .. }, E::ProcessorFee(_)) => {
+                Err(Refused::because("the payment failed: nothing came of it"))
             }
 
             (

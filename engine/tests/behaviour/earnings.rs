@@ -258,15 +258,21 @@ on_both! {
         let found = cases().await;
         let [case] = &found[..] else { panic!("{found:?}") };
         assert_eq!(case.kind, "earnings_difference");
-        assert!(case.key.starts_with(&format!("{}:USD:", world.handle)), "{}", case.key);
+        assert_eq!(case.key, format!("{}:USD", world.handle));
         let told = "1000 gross and 945 net in USD by the rollup, 1000 and 950 by the ledger";
         assert!(case.detail.contains(told), "{}", case.detail);
+
+        // The next night it is the same case.
+        world.engine.clock().advance(Timestamp::DAY);
+        assert_eq!(compare().await, 1);
+        assert_eq!(cases().await.len(), 1);
 
         let told = world.engine.recompute_earnings(Recomputed::Compared).await.unwrap();
         assert_eq!((told.handles, told.differences.len()), (1, 1));
         let by = By::new("operator:olga");
         let told = world.engine.recompute_earnings(Recomputed::Repaired(&by)).await.unwrap();
         assert_eq!(told.differences.len(), 1);
+        assert_eq!(cases().await, [], "it is settled");
         let noted = audit_log::list(db, world.handle.0, Uuid::max(), 10).await.unwrap();
         assert_eq!((noted[0].actor.as_str(), noted[0].action.as_str()), ("operator:olga", "earnings.rewrite"));
         let told = world.engine.recompute_earnings(Recomputed::Compared).await.unwrap();

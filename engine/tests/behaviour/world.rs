@@ -115,7 +115,7 @@ impl World {
             currency: Currency::USD,
         };
         Request {
-            order: Order { sale, visitor },
+            order: Order { sale, visitor, early_fee: None },
             title: "A page".to_owned(),
             email: "v@example.test".to_owned(),
             success_url: "https://x.test/ok".to_owned(),

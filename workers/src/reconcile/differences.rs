@@ -128,9 +128,8 @@ pub fn side(name: &str) -> &'static str {
 
 /// Closes the cases of differences that are none any more.
 pub async fn close_settled(engine: &Engine) -> Result<(), EngineError> {
-    let because = "reconciliation found the ledger and Stripe to agree since";
     let now = engine.clock().local_millis();
-    let closed = verdict::close_settled(engine.database().write(), because, now).await?;
+    let closed = verdict::close_settled(engine.database().write(), now).await?;
     if closed > 0 {
         tracing::info!(closed, "differences have settled by themselves");
     }

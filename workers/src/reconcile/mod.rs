@@ -16,10 +16,10 @@ mod under_way;
 use std::{sync::Arc, time::Duration};
 
 use engine::{Engine, EngineError};
-use entities::{connect_account, cursor, handle, inbox, lease, verdict};
+use entities::{connect_account, cursor, handle, inbox, lease, outbox, verdict};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use workflows::Timestamp;
+use workflows::{Timestamp, effect::Queue};
 
 use crate::{
     balance_transactions,
@@ -182,11 +182,15 @@ impl Reconciler {
         Ok(verdict::count_open(self.engine.database().read()).await?)
     }
 
-    /// Waits until no message is due, so long at most: what was just put in is no difference.
+    /// Waits until no message and no call to Stripe is due, so long at most: what was just put in is no difference, nor
+    /// what is being read because of it.
     pub async fn come_to_rest(&self, at_most: Duration) -> Result<(), EngineError> {
         let (db, clock) = (self.engine.database().read(), self.engine.clock());
         let deadline = tokio::time::Instant::now() + at_most;
-        while inbox::is_due(db, clock).await? && tokio::time::Instant::now() < deadline {
+        let stripe: &str = Queue::Stripe.into();
+        while (inbox::is_due(db, clock).await? || outbox::is_due(db, clock, stripe).await?)
+            && tokio::time::Instant::now() < deadline
+        {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = self.stop.cancelled() => return Ok(()),
@@ -215,6 +219,11 @@ impl Reconciler {
         let (db, clock) = (self.engine.database().write(), self.engine.clock());
         lease::give_back(db, clock, round.lease(), self.engine.node(), work).await?;
         report.map(Some)
+    }
+
+    /// Keeps a round's lease. False: it had run out, and another process has it.
+    async fn hold_on(&self, round: Round) -> Result<bool, EngineError> {
+        self.hold(round, 0).await
     }
 
     /// Takes a round's lease, or keeps it.

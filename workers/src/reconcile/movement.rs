@@ -80,6 +80,10 @@ impl Movement {
 
     fn charge(&self) -> Vec<Expected> {
         let Some(intent) = self.reference("payment_intent") else { return Vec::new() };
+        // A bank debit that came to nothing: Stripe moves it back.
+        if self.source["status"] == "failed" {
+            return Vec::new();
+        }
         let paid = Expected {
             amount: Some(self.amount),
             ownership: self.ownership(),
@@ -139,7 +143,8 @@ impl Movement {
         let (transfer, account) = (self.id_of("transfer")?, self.reference("destination")?);
         let is_again = self.source["metadata"][EFFECT].is_string();
         if !self.source["source_transaction"].is_null() && !is_again {
-            return None;
+            // By hand, if it is in the ledger; else with its charge.
+            return Some(self.posting("transfer", &transfer).on(CREATOR));
         }
         let group = self.source["transfer_group"].as_str();
         let intent = group.and_then(|group| group.strip_prefix(TRANSFER_GROUP));
@@ -182,7 +187,9 @@ impl Movement {
             (Some("payout"), Some("pending" | "in_transit")) => {
                 Some(self.source["arrival_date"].as_i64().unwrap_or(now).max(now) + SETTLING)
             }
-            (Some("refund"), Some("pending" | "requires_action")) => Some(now + LOOK_AGAIN),
+            (Some("refund"), Some("pending" | "requires_action"))
+            // A bank debit is listed when it is submitted, and paid days later.
+            | (Some("charge"), Some("pending")) => Some(now + LOOK_AGAIN),
             _ => None,
         }
     }

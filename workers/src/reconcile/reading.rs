@@ -157,7 +157,7 @@ impl Reconciler {
         if self.stop.is_cancelled() {
             return Ok(Turned::Stopped(window, "the process is to stop".to_owned()));
         }
-        if !self.hold(L::ROUND, 0).await? {
+        if !self.hold_on(L::ROUND).await? {
             return Ok(Turned::Stopped(window, "another process has taken over".to_owned()));
         }
         let created = Created { gte: window.from, lte: window.to };

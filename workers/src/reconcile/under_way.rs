@@ -7,7 +7,7 @@ use serde_json::Value;
 use workflows::Timestamp;
 
 use super::{
-    Counts, Reconciler, Report,
+    Counts, Reconciler, Report, Round,
     differences::Difference,
     movements::{MATCHED, counted, judge_amount, wanted_again},
     reading::{is_refusal, said},
@@ -36,15 +36,12 @@ impl Reconciler {
     pub(super) async fn look_again(&self) -> Result<Report, EngineError> {
         let (db, now) = (self.engine.database().write(), self.engine.clock().local_millis());
         let mut report = Report::default();
-        let mut verdicts = Vec::new();
         for open in verdict::under_way(db, now, LOOKED_UP).await? {
             let scope = match open.account.as_str() {
                 "" => Scope::Platform,
                 account => Scope::Account(account.to_owned()),
             };
-            let kind = open.key.split_once(':').map_or("", |(name, _)| name);
-            let path = format!("/{kind}s/{}", open.stripe_object);
-            let end = match self.stripe.look_up(&scope, &path, None).await {
+            let end = match self.stripe.look_up(&scope, &path(&open), None).await {
                 Ok(object) => end_of(&object),
                 // Whose account is gone cannot be asked; it may come back.
                 Err(error) if is_refusal(&error) => End::NotYet,
@@ -58,9 +55,13 @@ impl Reconciler {
                 UNDER_WAY => Counts::default(),
                 name => counted(name),
             });
-            verdicts.push(verdict);
+            // At once: what another process finds out meanwhile is not overwritten by what was seen long ago.
+            self.keep_verdicts(vec![verdict]).await?;
+            if !self.hold_on(Round::Movements).await? {
+                report.stopped = Some("another process has gone on".to_owned());
+                break;
+            }
         }
-        self.keep_verdicts(verdicts).await?;
         Ok(report)
     }
 
@@ -83,11 +84,22 @@ impl Reconciler {
     }
 }
 
-/// By the status of a payout or a refund.
+/// Where the object is read that moved the money, or is to.
+fn path(open: &Verdict) -> String {
+    let object = &open.stripe_object;
+    match open.key.split_once(':').map(|(name, _)| name) {
+        Some("paid" | "fee") => format!("/payment_intents/{object}"),
+        Some(name) => format!("/{name}s/{object}"),
+        None => format!("/{object}"),
+    }
+}
+
+/// By the status of a payout, a refund or a payment.
 fn end_of(object: &Value) -> End {
     match object["status"].as_str() {
         Some("paid" | "succeeded") => End::Happened,
-        Some("failed" | "canceled") => End::CameToNothing,
+        // A payment that failed can be made once more, by another means.
+        Some("failed" | "canceled" | "requires_payment_method") => End::CameToNothing,
         _ => End::NotYet,
     }
 }

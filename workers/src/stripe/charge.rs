@@ -41,10 +41,7 @@ impl StripePerformer {
             .try_collect()
             .await
             .map_err(|error| trouble(Keyed::No, error))?;
-        let passed_on = match refunds.is_empty() && disputes.is_empty() {
-            true => Vec::new(),
-            false => self.transfers_of(&facts::transfer_group(intent)).await?,
-        };
+        let passed_on = self.transfers_of(&facts::transfer_group(intent)).await?;
         let payment = RetrievePaymentIntent::new(intent)
             .expand(EXPANDED.map(str::to_owned))
             .send(self.ready().await)

@@ -153,8 +153,12 @@ on_both! {
         assert_eq!(cases(&world).await, []);
         let closed = operator_case::find(world.engine.database().read(), case.id).await.unwrap();
         assert_eq!(closed.unwrap().status, "CLOSED");
-        let told = "SELECT count(*) FROM operator_case WHERE closed_because LIKE '%agree%'";
+        let told = "SELECT count(*) FROM operator_case WHERE closed_because LIKE '%settled%'";
         assert_eq!(world.counted(told).await, 1, "why they are closed");
+        // Should it be missing once more, the case is open again.
+        let again = [operator_case::OperatorCase { id: Uuid::now_v7(), ..case.clone() }];
+        operator_case::open(world.engine.database().write(), &again).await.unwrap();
+        assert_eq!(cases(&world).await.len(), 1);
     }
 
     async fn a_case_is_applied(world: World) {
@@ -283,7 +287,7 @@ on_both! {
 
         // The events are lost; the case is applied.
         let db = world.engine.database().write();
-        let lost = "UPDATE inbox SET status = 'IGNORED' WHERE status = 'PENDING'";
+        let lost = "UPDATE inbox SET status = 'IGNORED' WHERE status = 'PENDING' AND source = 'stripe'";
         assert!(execute(db, lost, vec![]).await.unwrap() > 0);
         let by = By::new("olga");
         assert_eq!(world.reconciler().apply(&open[0], &by).await.unwrap(), Repair::PutIn);

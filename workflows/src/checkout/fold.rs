@@ -12,7 +12,7 @@ use crate::{
     id::{DisputeId, RefundId},
     ledger::{self, Sale, Share},
     message::Message,
-    money::Money,
+    money::{Currency, Money},
     reading::Reading,
     record::{
         self, AccessUpdate, CaseKind, GrantKind, OperatorCase, Record, RefundReason, RefundUpdate,
@@ -40,6 +40,8 @@ pub(super) struct Fold {
     pub(super) came_back: Vec<CameBack>,
     /// Whether the purchase was given back by version 1, which told the buyer itself and kept nothing of it.
     told_before: bool,
+    /// In which currency the creator's part is passed on.
+    pub(super) passed_on_in: Currency,
     /// Whether the reading was made in the middle of something.
     pub(super) is_torn: bool,
     /// Whether the platform had not the money for what is to be passed on.
@@ -64,6 +66,7 @@ pub(super) struct CameBack {
 /// Works a reading in.
 pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) -> Step<State> {
     let sale = paid.order.sale.paid_in(paid.payment.currency);
+    let passed_on_in = sale.currency;
     let told_before = matches!(state, State::Refunded { .. }) && paid.returns.refunds.is_empty();
     let mut fold = Fold {
         sale,
@@ -73,6 +76,7 @@ pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) ->
         records: Vec::new(),
         came_back: Vec::new(),
         told_before,
+        passed_on_in,
         is_torn: false,
         is_short: false,
     };

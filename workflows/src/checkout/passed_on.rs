@@ -8,39 +8,49 @@ use super::{
 use crate::{
     effect::{Effect, FeeReturn},
     ledger::{self, Share},
-    money::{Money, part_of},
+    money::{Currency, Money, part_of},
     record::{CaseKind, Record},
     stripe::{Charge, Transfer, transfer_group},
 };
 
 impl Fold {
-    /// The reading, without what moved in another currency than the buyer paid in: that is for a person.
+    /// The reading in the currency that the buyer paid in. The platform's balance may be in another one: what came
+    /// back of the charge's transfer is then the same part of what was paid, and nothing more can be asked for
+    /// here; what a bank took is not known in ours, and for a person.
     pub(super) fn in_our_currency(&mut self, charge: &Charge) -> Charge {
-        let ours = self.sale.currency;
+        let (ours, paid) = (self.sale.currency, self.paid.payment.amount);
         let mut charge = charge.clone();
-        let mut elsewhere = Vec::new();
         for dispute in charge.disputes.iter_mut().filter(|one| one.currency != ours) {
             if dispute.withdrawn != 0 || dispute.reinstated != 0 {
-                elsewhere.push((dispute.id.clone(), dispute.currency));
+                self.tell_of_another_currency(&dispute.id, dispute.currency);
             }
             (dispute.withdrawn, dispute.reinstated) = (0, 0);
             (dispute.fee, dispute.fee_reinstated) = (0, 0);
         }
-        for transfer in charge.transfer.iter().chain(&charge.again) {
-            if transfer.currency != ours && !transfer.reversals.is_empty() {
-                elsewhere.push((transfer.id.clone(), transfer.currency));
-            }
+        for transfer in charge.again.extract_if(.., |one| one.currency != ours) {
+            self.tell_of_another_currency(&transfer.id, transfer.currency);
         }
-        charge.transfer = charge.transfer.filter(|one| one.currency == ours);
-        charge.again.retain(|one| one.currency == ours);
-        for (object, currency) in elsewhere {
-            let detail = format!(
-                "money of a payment in {ours} came back in {currency}, at a rate that is not known here: it is not \
-                 in the ledger, and nothing was taken from the creator for it"
-            );
-            self.case(CaseKind::ReturnsCurrency, &object, detail);
+        if let Some(own) = charge.transfer.as_mut().filter(|own| own.currency != ours) {
+            let (mut so_far, mut before) = (0, 0);
+            for reversal in &mut own.reversals {
+                so_far += reversal.amount;
+                let now = part_of(paid, so_far.min(own.amount), own.amount);
+                reversal.amount = now - before;
+                before = now;
+            }
+            self.passed_on_in = own.currency;
+            own.amount = paid;
         }
         charge
+    }
+
+    fn tell_of_another_currency(&mut self, object: &str, currency: Currency) {
+        let ours = self.sale.currency;
+        let detail = format!(
+            "money of a payment in {ours} moved in {currency}, at a rate that is not known here: it is not in the \
+             ledger, and the creator's part follows it only by hand"
+        );
+        self.case(CaseKind::ReturnsCurrency, object, detail);
     }
 
     /// Takes note of transfers, and of what came back of them.
@@ -191,6 +201,12 @@ impl Fold {
                 continue;
             }
             let lost = creator.lost_for(&cause);
+            if self.passed_on_in != self.sale.currency {
+                if returns.to_lose(&cause).is_some_and(|wanted| wanted != lost.reversed) {
+                    self.tell_of_another_currency(&cause, self.passed_on_in);
+                }
+                continue;
+            }
             match returns.to_lose(&cause) {
                 Some(wanted) if wanted < lost.reversed => {
                     if !creator.is_refused_for(&cause, |call| *call == Call::PassOn) {

@@ -109,10 +109,20 @@ fn await_funds(order: Order, session: &str, at: Timestamp) -> Step<State> {
 }
 
 /// Paid: posted in any case, granted only if it is what was agreed.
-pub(super) fn settle(order: Order, payment: &Payment) -> Step<State> {
-    if !is_as_agreed(&order, payment) {
-        return quarantine(order, payment);
+pub(super) fn settle(mut order: Order, payment: &Payment) -> Step<State> {
+    let early_fee = order.early_fee.take();
+    let paid = Money::new(payment.amount, payment.currency);
+    let step = match is_as_agreed(&order, payment) {
+        true => grant_what_was_paid(order.clone(), payment),
+        false => quarantine(order.clone(), payment),
+    };
+    match early_fee {
+        Some(fee) => processor_fee(step, &order, &fee, paid),
+        None => step,
     }
+}
+
+fn grant_what_was_paid(order: Order, payment: &Payment) -> Step<State> {
     let row = CheckoutUpdate {
         payment_intent: Some(payment.intent.clone()),
         ..update(&order, CheckoutStatus::Settled)
@@ -189,21 +199,20 @@ pub(super) fn paid_again(
         .record(Record::OperatorCase(case)))
 }
 
-/// Posts the processor's fee of a payment that is not known yet. Another currency may mean that it was exchanged,
-/// or that something else was paid than was agreed: only the payment could tell.
-pub(super) fn early_fee(stay: Step<State>, order: &Order, fee: &BalanceTransaction) -> Step<State> {
-    let agreed = Money::new(order.sale.amount, order.sale.currency);
-    if fee.currency == agreed.currency {
-        return processor_fee(stay, order, fee, agreed);
+/// The same state, knowing the balance transaction of a payment that is not known yet.
+pub(super) fn with_early_fee(state: &State, fee: &BalanceTransaction) -> State {
+    let mut state = state.clone();
+    if let State::CreatingSession { order, .. }
+    | State::AwaitingPayment { order, .. }
+    | State::AwaitingFunds { order, .. }
+    | State::Expiring { order, .. }
+    | State::Confirming { order, .. }
+    | State::Expired { order }
+    | State::Cancelled { order, .. } = &mut state
+    {
+        order.early_fee = Some(Box::new(fee.clone()));
     }
-    stay.record(Record::OperatorCase(OperatorCase {
-        kind: CaseKind::FeeCurrency,
-        key: fee.id.clone(),
-        detail: format!(
-            "the fee is in {}, {agreed} was agreed, and the payment is not known yet: post it by hand",
-            fee.currency
-        ),
-    }))
+    state
 }
 
 /// Posts the processor's fee, and what was exchanged on its way. `paid` is what the buyer paid.
@@ -307,7 +316,8 @@ pub(super) fn cancelled(order: Order, why: Why) -> Step<State> {
     Step::to(State::Cancelled { order, why }).record(Record::Checkout(row))
 }
 
-pub(super) fn fail(order: Order, reason: &str) -> Step<State> {
+pub(super) fn fail(mut order: Order, reason: &str) -> Step<State> {
+    order.early_fee = None;
     let row = CheckoutUpdate {
         reason: Some(reason.to_owned()),
         ..update(&order, CheckoutStatus::Failed)

@@ -89,7 +89,7 @@ pub fn sale(amount: i64, fee: i64) -> Sale {
 
 pub fn request(amount: i64, fee: i64) -> checkout::Event {
     checkout::Event::Request(Box::new(Request {
-        order: Order { sale: sale(amount, fee), visitor: VisitorId(uuid(6)) },
+        order: Order { sale: sale(amount, fee), visitor: VisitorId(uuid(6)), early_fee: None },
         title: "How to bake bread".to_owned(),
         email: "reader@example.com".to_owned(),
         success_url: "https://example.com/thanks".to_owned(),

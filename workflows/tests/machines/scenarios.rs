@@ -360,37 +360,51 @@ fn s13_what_differs_from_the_agreement_is_quarantined() {
     ]);
 }
 
-/// Whether it was exchanged, or something else was paid, only the payment tells.
-#[test]
-fn a_fee_in_another_currency_waits_for_a_person_while_the_payment_is_not_known() {
-    check::<Checkout>(&[
-        (request(PRICE, FEE), CREATING),
-        (session_created(), OPEN),
-        (
-            processor_fee(Currency::parse("EUR").unwrap()),
-            "AwaitingPayment: retrieve_checkout_session / case fee_currency",
-        ),
-    ]);
-}
-
-/// The webhook of the payment is lost: the fee tells that there was one.
+/// The webhook of the payment is lost: the fee tells that there was one, and is posted with it.
 #[test]
 fn s03_a_fee_of_what_is_not_known_to_be_paid_leads_to_reading_the_session() {
     check::<Checkout>(&[
         (request(PRICE, FEE), CREATING),
         (session_created(), OPEN),
+        (processor_fee(Currency::USD), "AwaitingPayment: retrieve_checkout_session"),
         (
-            processor_fee(Currency::USD),
-            "AwaitingPayment: retrieve_checkout_session / post fee:txn_1",
+            retrieved(paid()),
+            "Settled: mail receipt, retrieve_charge / know pi_1, post paid:pi_1, grant PAID, row SETTLED, \
+             post fee:txn_1",
         ),
-        (retrieved(paid()), SETTLED_AND_READ),
     ]);
-    check::<Checkout>(&[
+}
+
+/// Of a bank debit Stripe lists the fee when it is submitted, days before it succeeds, or does not.
+#[test]
+fn s08_the_fee_of_a_delayed_payment_is_posted_when_it_succeeds() {
+    let waiting = [
         (request(PRICE, FEE), CREATING),
         (session_created(), OPEN),
         (reported(Outcome::Unpaid), "AwaitingFunds: / row PROCESSING"),
-        (processor_fee(Currency::USD), "AwaitingFunds: retrieve_checkout_session / post fee:txn_1"),
-        (retrieved(paid()), SETTLED_AND_READ),
+        (processor_fee(Currency::USD), "AwaitingFunds: retrieve_checkout_session"),
+        (retrieved(Outcome::Unpaid), "refused: the money is still on its way"),
+    ];
+    let then = |event, expected| [waiting.as_slice(), &[(event, expected)]].concat();
+    check::<Checkout>(&then(
+        reported(paid()),
+        "Settled: mail receipt / know pi_1, post paid:pi_1, grant PAID, row SETTLED, post fee:txn_1",
+    ));
+    check::<Checkout>(&then(reported(Outcome::PaymentFailed), "Failed: / row FAILED"));
+}
+
+/// Something else was paid than was agreed: what was paid tells what the fee was taken of.
+#[test]
+fn s13_an_early_fee_is_posted_of_what_was_paid() {
+    check::<Checkout>(&[
+        (request(PRICE, FEE), CREATING),
+        (session_created(), OPEN),
+        (processor_fee(Currency::USD), "AwaitingPayment: retrieve_checkout_session"),
+        (
+            reported(paid_otherwise()),
+            "Quarantined: / know pi_1, post paid:pi_1, row IN_REVIEW, case amount_mismatch, \
+             post fee:txn_1",
+        ),
     ]);
 }
 
