@@ -26,6 +26,7 @@
 
 pub mod creator;
 mod fold;
+mod other_payment;
 mod paid;
 mod passed_on;
 mod preview;
@@ -178,9 +179,9 @@ pub enum Event {
     /// A refund was given up.
     ReleaseRefund { refund: RefundId },
     /// All that has come back of the payment, as it is.
-    ChargeRetrieved { reading: u32, charge: Box<Charge> },
+    ChargeRetrieved { payment_intent: String, reading: u32, charge: Box<Charge> },
     /// It cannot be read.
-    ChargeUnreadable { reading: u32, failure: Failure },
+    ChargeUnreadable { payment_intent: String, reading: u32, failure: Failure },
     /// What was to be taken back from the creator cannot be.
     ReversalRefused { cause: String, transfer: String, failure: Failure },
     /// What the creator was to get again cannot be passed on.
@@ -401,11 +402,20 @@ impl Workflow for Checkout {
                 Effect::RetrieveCheckoutSession { .. } | Effect::ExpireCheckoutSession { .. },
                 Answer::Failed(failure),
             ) => Event::SessionUnreadable(failure.clone()),
-            (Effect::RetrieveCharge { reading, .. }, Answer::ChargeRetrieved(charge)) => {
-                Event::ChargeRetrieved { reading: *reading, charge: charge.clone() }
-            }
-            (Effect::RetrieveCharge { reading, .. }, Answer::Failed(failure)) => {
-                Event::ChargeUnreadable { reading: *reading, failure: failure.clone() }
+            (
+                Effect::RetrieveCharge { payment_intent, reading },
+                Answer::ChargeRetrieved(charge),
+            ) => Event::ChargeRetrieved {
+                payment_intent: payment_intent.clone(),
+                reading: *reading,
+                charge: charge.clone(),
+            },
+            (Effect::RetrieveCharge { payment_intent, reading }, Answer::Failed(failure)) => {
+                Event::ChargeUnreadable {
+                    payment_intent: payment_intent.clone(),
+                    reading: *reading,
+                    failure: failure.clone(),
+                }
             }
             // What was done is read, like all that comes back.
             (_, Answer::TransferReversed { .. } | Answer::TransferCreated { .. }) => {

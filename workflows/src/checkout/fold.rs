@@ -229,7 +229,7 @@ impl Fold {
             self.paid.returns.look_at = Some(self.at.plus(later));
         }
         self.change_access();
-        let wake_at = self.paid.returns.look_at;
+        let wake_at = self.paid.returns.next_look();
         let (next, status) = placed(state, self.paid.clone());
         let next_name: &'static str = next.clone().into();
         let name: &'static str = state.clone().into();

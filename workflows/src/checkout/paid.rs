@@ -5,8 +5,9 @@ use super::{
     Event, Order, State,
     creator::Call,
     fold::fold,
+    other_payment,
     returns::{Access, Returns},
-    steps::{is_as_agreed, paid_again, processor_fee},
+    steps::{is_as_agreed, processor_fee},
 };
 use crate::{
     effect::{Effect, Failure, FeeReturn, TransferReturn},
@@ -42,6 +43,19 @@ pub(super) fn step(
     event: &Event,
     at: Timestamp,
 ) -> Result<Step<State>, Refused> {
+    match paid.returns.others.is_empty() {
+        true => of_payment(state, paid, event, at),
+        false => other_payment::step(state, paid, event, at),
+    }
+}
+
+/// Where it leads for one payment of a purchase, usually the only one.
+pub(super) fn of_payment(
+    state: &State,
+    paid: Paid,
+    event: &Event,
+    at: Timestamp,
+) -> Result<Step<State>, Refused> {
     use Event as E;
     match event {
         // The session was read because something contradicted what was known: a refund before the payment,
@@ -53,7 +67,7 @@ pub(super) fn step(
         }
         E::SessionReported(Session { outcome: Outcome::Paid(again), .. })
         | E::SessionRetrieved(Session { outcome: Outcome::Paid(again), .. }) => {
-            paid_again(state, &paid, again)
+            other_payment::paid_again(state, paid, again)
         }
         // Also where access came back, and another purchase has its place.
         E::GrantLost { .. }
@@ -190,12 +204,12 @@ fn read_over(state: &State, mut paid: Paid, failure: &Failure, at: Timestamp) ->
 }
 
 /// In the state that it is in, with the look that was set.
-fn stay(state: &State, paid: &Paid) -> Step<State> {
-    Step { wake_at: paid.returns.look_at, ..Step::to(state.clone()) }
+pub(super) fn stay(state: &State, paid: &Paid) -> Step<State> {
+    Step { wake_at: paid.returns.next_look(), ..Step::to(state.clone()) }
 }
 
 /// The same state, knowing something else.
-fn with(state: &State, Paid { order, payment, returns }: Paid) -> State {
+pub(super) fn with(state: &State, Paid { order, payment, returns }: Paid) -> State {
     match state {
         State::PartlyRefunded { .. } => State::PartlyRefunded { order, payment, returns },
         State::Refunded { .. } => State::Refunded { order, payment, returns },
@@ -296,7 +310,7 @@ fn refund_duplicate(mut paid: Paid, at: Timestamp) -> Step<State> {
         by: None,
     };
     let message = Message::Refund(refund, refund::Event::Request(Box::new(wish)));
-    let wake_at = paid.returns.look_at;
+    let wake_at = paid.returns.next_look();
     let Paid { order, payment, returns } = paid;
     let step = Step::to(State::RefundingDuplicate { order, payment, returns });
     Step { wake_at, ..step }.record(Record::Send(message))

@@ -9,7 +9,7 @@ use crate::{
     reading::Reading,
     record::GrantKind,
     refund::{AccessAfter, Rejection, Wish},
-    stripe::{DisputeStatus, RefundStatus},
+    stripe::{DisputeStatus, Payment, RefundStatus},
     timestamp::Timestamp,
 };
 
@@ -33,6 +33,18 @@ pub struct Returns {
     pub readings: u32,
     /// When to look at Stripe next, should no webhook come before.
     pub look_at: Option<Timestamp>,
+    /// Other payments of the same purchase, which wait to be given back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherPayment>,
+}
+
+/// Another payment of a purchase that was paid already.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct OtherPayment {
+    /// What was paid.
+    pub payment: Payment,
+    /// What came back of it.
+    pub returns: Returns,
 }
 
 /// Money that is set aside for a refund.
@@ -126,6 +138,12 @@ impl KnownDispute {
 }
 
 impl Returns {
+    /// When to look at Stripe next, for whichever payment.
+    pub fn next_look(&self) -> Option<Timestamp> {
+        let others = self.others.iter().filter_map(|other| other.returns.next_look());
+        others.chain(self.look_at).min()
+    }
+
     /// Whether there is nothing to remember.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()

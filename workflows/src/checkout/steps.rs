@@ -1,6 +1,6 @@
 //! Where a checkout goes and what it asks for on the way: each state with its effects and records.
 
-use super::{Order, Request, State, Why, paid::Paid, returns::Returns};
+use super::{Order, Request, State, Why, returns::Returns};
 use crate::{
     effect::{Effect, Mail, SessionRequest},
     ledger::{self, Kind, Sale},
@@ -173,32 +173,6 @@ fn quarantine(order: Order, payment: &Payment) -> Step<State> {
         .record(Record::OperatorCase(case))
 }
 
-/// The same payment once more means nothing. Another payment of the same purchase is posted for a person.
-pub(super) fn paid_again(
-    state: &State,
-    known: &Paid,
-    paid: &Payment,
-) -> Result<Step<State>, Refused> {
-    if paid.intent == known.payment.intent {
-        return Err(Refused::because("this payment was settled before"));
-    }
-    let sale = &known.order.sale;
-    let posting = ledger::paid(sale, Kind::Quarantined, &paid.intent, paid.amount, paid.currency);
-    let case = OperatorCase {
-        kind: CaseKind::AmountMismatch,
-        key: paid.intent.clone(),
-        detail: format!(
-            "the purchase was paid a second time, beside {}: refund this payment",
-            known.payment.intent
-        ),
-    };
-    let stay = Step { wake_at: known.returns.look_at, ..Step::to(state.clone()) };
-    Ok(stay
-        .record(Record::StripeObject(paid.intent.clone()))
-        .record(Record::Ledger(posting))
-        .record(Record::OperatorCase(case)))
-}
-
 /// The same state, knowing the balance transaction of a payment that is not known yet.
 pub(super) fn with_early_fee(state: &State, fee: &BalanceTransaction) -> State {
     let mut state = state.clone();
@@ -263,7 +237,7 @@ pub(super) fn timer_of(state: &State, at: Timestamp) -> Option<Timestamp> {
         | State::Disputed { returns, .. }
         | State::ChargedBack { returns, .. }
         | State::RefundingDuplicate { returns, .. }
-        | State::Quarantined { returns, .. } => returns.look_at,
+        | State::Quarantined { returns, .. } => returns.next_look(),
     }
 }
 

@@ -104,7 +104,8 @@ pub fn charge(paid: i64, refunds: Vec<Refund>, disputes: Vec<Dispute>, back: Sha
 }
 
 pub fn read(reading: u32, charge: Charge) -> checkout::Event {
-    checkout::Event::ChargeRetrieved { reading, charge: Box::new(charge) }
+    let payment_intent = "pi_1".to_owned();
+    checkout::Event::ChargeRetrieved { payment_intent, reading, charge: Box::new(charge) }
 }
 
 /// What may be read of a payment, with what a diagram says of it.
@@ -150,7 +151,8 @@ pub fn checkout_returns_events() -> Vec<Example<checkout::Event>> {
         let all = charges().into_iter();
         events.extend(all.map(|(qualifier, charge)| example(qualifier, read(reading, charge))));
         let failure = failure("api_error");
-        events.push(example("", E::ChargeUnreadable { reading, failure }));
+        let payment_intent = "pi_1".to_owned();
+        events.push(example("", E::ChargeUnreadable { payment_intent, reading, failure }));
     }
     events
 }

@@ -651,6 +651,46 @@ fn cases(records: &[Record]) -> Vec<&'static str> {
     told.collect()
 }
 
+/// A second payment of the same purchase is given back at Stripe: it is posted, and nothing becomes of the access.
+#[test]
+fn s22_the_refund_of_a_second_payment_is_posted_and_changes_nothing_else() {
+    let settled = Checkout::start(&request(PRICE, FEE), START).unwrap().state;
+    let (state, _) = after(settled, &[reported(paid()), reported(crate::examples::paid_twice())]);
+    let of_second = |status| workflows::stripe::Refund {
+        payment_intent: "pi_2".to_owned(),
+        ..crate::examples_returns::by_hand("re_2", PRICE, status)
+    };
+    let reading = |status| E::ChargeRetrieved {
+        payment_intent: "pi_2".to_owned(),
+        reading: 1,
+        charge: Box::new(charge(
+            PRICE,
+            vec![of_second(status)],
+            Vec::new(),
+            Share { reversed: PRICE, fee: FEE },
+        )),
+    };
+    let told =
+        Checkout::step(&state, &E::RefundReported(of_second(RefundStatus::Succeeded)), START);
+    let told = told.unwrap();
+    let read = Effect::RetrieveCharge { payment_intent: "pi_2".to_owned(), reading: 1 };
+    assert_eq!(told.effects, [read]);
+    assert!(told.wake_at.is_some(), "should its answer be lost");
+    let step = Checkout::step(&told.state, &reading(RefundStatus::Succeeded), START).unwrap();
+    assert_eq!(postings(&step.records), ["refund:re_2"]);
+    let others = |record: &Record| matches!(record, Record::Checkout(_) | Record::Access(_));
+    assert!(!step.records.iter().any(others), "{:?}", step.records);
+    assert!(matches!(step.state, State::Settled { .. }));
+    assert_eq!(step.wake_at, None);
+    assert_eq!(returns_of(&step.state).unwrap().refundable(PRICE), PRICE, "of the first");
+    // The same payment a third time means nothing.
+    let again = Checkout::step(&step.state, &reported(crate::examples::paid_twice()), START);
+    assert!(again.is_err());
+    // What does not say whose it is leads to reading both.
+    let both = Checkout::step(&step.state, &E::ReturnsChanged, START).unwrap();
+    assert_eq!(both.effects.len(), 2);
+}
+
 /// A refund is made between the parts of a reading: what it took back is posted with it, by the next.
 #[test]
 fn s20_a_reading_in_the_middle_of_something_is_made_once_more() {
@@ -705,7 +745,9 @@ fn s27_what_moves_in_another_currency_is_for_a_person() {
 
 #[test]
 fn s47_a_payment_that_cannot_be_read_is_for_a_person_and_looked_at_again() {
-    let unreadable = E::ChargeUnreadable { reading: 1, failure: failure("api_error") };
+    let payment_intent = "pi_1".to_owned();
+    let unreadable =
+        E::ChargeUnreadable { payment_intent, reading: 1, failure: failure("api_error") };
     let step = Checkout::step(&being_read(), &unreadable, START).unwrap();
     assert_eq!(cases(&step.records), ["payment_unreadable"]);
     assert!(step.wake_at.is_some());
