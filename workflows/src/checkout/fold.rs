@@ -89,9 +89,7 @@ pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) ->
         fold.dispute(dispute);
     }
     fold.rest(&charge);
-    // What was refused or given up is judged by a reading that began after that.
-    let is_fresh = matches!(fold.paid.returns.reading, Reading::UnderWay(_));
-    if is_fresh {
+    if fold.proves_absence() {
         fold.tell_what_was_refused();
     }
     if !fold.is_torn && !fold.is_short {
@@ -101,6 +99,12 @@ pub(super) fn fold(state: &State, paid: Paid, charge: &Charge, at: Timestamp) ->
 }
 
 impl Fold {
+    /// Whether what the reading does not show has not happened: it began after whatever was refused or given up, and
+    /// was not made in the middle of something.
+    fn proves_absence(&self) -> bool {
+        matches!(self.paid.returns.reading, Reading::UnderWay(_)) && !self.is_torn
+    }
+
     fn refund(&mut self, now: &Refund) {
         let position = self.paid.returns.refunds.iter().position(|known| known.id == now.id);
         let known = position.map(|position| self.paid.returns.refunds[position].clone());
@@ -214,8 +218,8 @@ impl Fold {
     }
 
     fn finish(mut self, state: &State) -> Step<State> {
-        // What was given up is free once a reading that began after that has not shown it.
-        if matches!(self.paid.returns.reading, Reading::UnderWay(_)) {
+        // What was given up is free once it is shown not to have been made.
+        if self.proves_absence() {
             self.paid.returns.reserved.retain(|one| one.need == Need::Needed);
         }
         let again = end_reading(&mut self.paid, self.at);
