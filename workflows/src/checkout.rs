@@ -17,13 +17,15 @@
 //! A webhook of Stripe's is believed as it is (it is signed) where it leads forward. Where it contradicts
 //! what is known (paid, after expired), the session is retrieved, and that answer decides.
 //!
-//! This file says which event leads where until there is a payment, and `paid` from then on; `steps` says with
+//! This file says which event leads where until there is a payment, and `paid` from then on (`other_payment`, if
+//! there is more than one); `answers` what the machine hears of its calls; `steps` says with
 //! which effects and records, `returns` what is remembered of what came back and `creator` from whom, and `fold`
 //! what a reading of it leads to.
 //!
 //! Diagrams: `workflows/diagrams/checkout.mmd` until there is a payment and `checkout_paid.mmd` from then on,
 //! explored from these files.
 
+mod answers;
 pub mod creator;
 mod fold;
 mod other_payment;
@@ -384,56 +386,7 @@ impl Workflow for Checkout {
     }
 
     fn on_answer(effect: &Effect, answer: &Answer) -> Option<Event> {
-        Some(match (effect, answer) {
-            (_, Answer::SessionCreated { session, url }) => {
-                Event::SessionCreated { session: session.clone(), url: url.clone() }
-            }
-            (_, Answer::SessionRetrieved(session)) => Event::SessionRetrieved(session.clone()),
-            (_, Answer::RefundCreated(refund) | Answer::RefundRetrieved(refund)) => {
-                Event::RefundReported(refund.clone())
-            }
-            (Effect::CreateCheckoutSession(_), Answer::Failed(failure)) => {
-                Event::SessionFailed(failure.clone())
-            }
-            (Effect::CreateRefund { .. }, Answer::Failed(failure)) => {
-                Event::RefundFailed(failure.clone())
-            }
-            (
-                Effect::RetrieveCheckoutSession { .. } | Effect::ExpireCheckoutSession { .. },
-                Answer::Failed(failure),
-            ) => Event::SessionUnreadable(failure.clone()),
-            (
-                Effect::RetrieveCharge { payment_intent, reading },
-                Answer::ChargeRetrieved(charge),
-            ) => Event::ChargeRetrieved {
-                payment_intent: payment_intent.clone(),
-                reading: *reading,
-                charge: charge.clone(),
-            },
-            (Effect::RetrieveCharge { payment_intent, reading }, Answer::Failed(failure)) => {
-                Event::ChargeUnreadable {
-                    payment_intent: payment_intent.clone(),
-                    reading: *reading,
-                    failure: failure.clone(),
-                }
-            }
-            // What was done is read, like all that comes back.
-            (_, Answer::TransferReversed { .. } | Answer::TransferCreated { .. }) => {
-                Event::ReturnsChanged
-            }
-            (Effect::ReverseTransfer { cause, transfer, .. }, Answer::Failed(failure)) => {
-                Event::ReversalRefused {
-                    cause: cause.clone(),
-                    transfer: transfer.clone(),
-                    failure: failure.clone(),
-                }
-            }
-            (Effect::CreateTransfer { cause, .. }, Answer::Failed(failure)) => {
-                Event::TransferRefused { cause: cause.clone(), failure: failure.clone() }
-            }
-            // Nobody waits for a mail.
-            _ => return None,
-        })
+        answers::event(effect, answer)
     }
 
     /// The buyer's mail address is kept with the visitor, where it can be forgotten.
