@@ -32,6 +32,20 @@ async fn refund(world: &World, body: Value) -> crate::client::Seen {
     seen
 }
 
+/// The first refund of a purchase fails, days after it was made.
+async fn refund_fails(world: &World, checkout: &str) {
+    let intent = format!("pi_{checkout}");
+    let charge = world.stripe.charge(&intent, |charge| {
+        charge.refunds[0].status = RefundStatus::Failed;
+    });
+    let object = json!({
+        "id": charge.refunds[0].id, "object": "refund", "amount": 1000, "status": "failed",
+        "payment_intent": intent, "metadata": {}
+    });
+    world.webhook(&event("evt_failed", "refund.failed", object)).await.expect(200);
+    world.settle().await;
+}
+
 async fn preview(world: &World, body: Value) -> Value {
     let path = format!("{REFUND}/preview");
     world.post(path).bearer(token("alice")).json(body).send().await.expect(200)
@@ -217,16 +231,7 @@ async fn s24_access_comes_back_though_it_was_bought_again_since(world: World) {
     assert_eq!(access(&world, &cookie).await["entitled"], true);
     refund(&world, json!({ "checkoutId": second })).await.expect(202);
     assert_eq!(access(&world, &cookie).await["entitled"], false);
-    let intent = format!("pi_{first}");
-    let charge = world.stripe.charge(&intent, |charge| {
-        charge.refunds[0].status = RefundStatus::Failed;
-    });
-    let object = json!({
-        "id": charge.refunds[0].id, "object": "refund", "amount": 1000, "status": "failed",
-        "payment_intent": intent, "metadata": {}
-    });
-    world.webhook(&event("evt_failed", "refund.failed", object)).await.expect(200);
-    world.settle().await;
+    refund_fails(&world, &first).await;
     assert_eq!(own(&world, &cookie, &first).await["status"], "SETTLED");
     assert_eq!(access(&world, &cookie).await["entitled"], true);
     expect_clean(&world).await;
@@ -238,16 +243,7 @@ async fn s24_access_that_another_purchase_has_is_not_given_twice(world: World) {
     let (cookie, first) = sold(&world, "bob@example.com").await;
     refund(&world, json!({ "checkoutId": first })).await.expect(202);
     let (_, second) = sold(&world, "bob@example.com").await;
-    let intent = format!("pi_{first}");
-    let charge = world.stripe.charge(&intent, |charge| {
-        charge.refunds[0].status = RefundStatus::Failed;
-    });
-    let object = json!({
-        "id": charge.refunds[0].id, "object": "refund", "amount": 1000, "status": "failed",
-        "payment_intent": intent, "metadata": {}
-    });
-    world.webhook(&event("evt_failed", "refund.failed", object)).await.expect(200);
-    world.settle().await;
+    refund_fails(&world, &first).await;
     assert_eq!(own(&world, &cookie, &first).await["status"], "REFUNDED", "once more, by itself");
     assert_eq!(own(&world, &cookie, &second).await["status"], "SETTLED");
     assert_eq!(access(&world, &cookie).await["entitled"], true);
