@@ -35,6 +35,7 @@ use crate::{
     body::{Issues, MaybeGiven},
     codes::Code,
     config::App,
+    gate,
     idempotency::{Begun, Start, Ticket, Write, Writer},
     moment::moment,
     origin::{SameOrigin, destination},
@@ -156,7 +157,7 @@ impl CheckoutView {
 }
 
 refusals!(StartCheckout: NotSignedIn, OriginMismatch, FeatureLocked, UnknownHandle, UnknownPage, ConnectNotReady,
-    NotForSale, AlreadyEntitled, PaymentProcessing, PriceTooLow, StripeRefused, TooLarge,
+    ThresholdNotReached, InterestRequired, NotForSale, AlreadyEntitled, PaymentProcessing, PriceTooLow, StripeRefused, TooLarge,
     UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(GetCheckout: NotSignedIn, UnknownCheckout);
 
@@ -168,7 +169,9 @@ impl Checkouts {
     /// Buy a page, or take a free one
     ///
     /// Price, currency, fee and account are frozen now: whatever becomes of the page, the purchase is settled
-    /// on these terms. A `FREE_WITH_LOGIN` page is granted without a payment.
+    /// on these terms. A `FREE_WITH_LOGIN` page is granted without a payment. A page that is offered through a group buy
+    /// is sold once that has reached its target; where it needs the buyer's interest, that is asked for again when the
+    /// payment is settled, which is given back if it was withdrawn.
     #[oai(
         path = "/v2/public/pages/:handle/:pageSlug/checkout",
         method = "post",
@@ -290,6 +293,8 @@ async fn agree(
 ) -> Result<engine::WakeUp, Problem> {
     let db = &write.transaction;
     expect_wanted(db, page, buyer.visitor).await?;
+    let visitor = buyer.visitor.visitor_id;
+    let interests = gate::expect_open(app, db, &handle.name, page, visitor).await?;
     let terms = terms(app, db, page).await?;
     let id = CheckoutId(write.subject);
     let now = app.now();
@@ -315,7 +320,7 @@ async fn agree(
     };
     checkout::insert(db, &row).await?;
     let purchase = Purchase {
-        order: order(&row, terms),
+        order: Order { interests, ..order(&row, terms) },
         title: page.title.clone(),
         email: buyer.visitor.email.clone(),
         success_url: buyer.urls.success,
@@ -342,7 +347,8 @@ fn order(row: &Checkout, terms: Terms) -> Order {
         fee: terms.fee,
         currency: terms.currency,
     };
-    Order { sale, visitor: VisitorId(row.visitor_id), early_fee: None }
+    let visitor = VisitorId(row.visitor_id);
+    Order { sale, visitor, early_fee: None, interests: Vec::new() }
 }
 
 /// Nobody pays for what they have, or are paying for already.

@@ -73,6 +73,10 @@ codes! {
         "Check the handle, or create it with `POST /v2/handles`.";
     UnknownPage, "unknown_page", NOT_FOUND, "There is no such page",
         "Check the slug. The public sees published pages only.";
+    UnknownGroupBuy, "unknown_group_buy", NOT_FOUND, "There is no such group buy",
+        "Check the slug. The public sees published group buys only.";
+    UnknownOffer, "unknown_offer", NOT_FOUND, "There is no such offer",
+        "Look at the list of the handle's offers: the id starts with `offer_`.";
     UnknownCheckout, "unknown_checkout", NOT_FOUND, "There is no such checkout",
         "Visitors see their own checkouts only: sign in as the visitor who asked for it.";
     UnknownRun, "unknown_run", NOT_FOUND, "There is no such run",
@@ -89,8 +93,8 @@ codes! {
         "Send the request again, with its whole body at once.";
     HandleTaken, "handle_taken", CONFLICT, "The handle is taken",
         "Choose another handle.";
-    SlugTaken, "slug_taken", CONFLICT, "The handle has a page of this slug",
-        "Choose another slug, or change the page that is there.";
+    SlugTaken, "slug_taken", CONFLICT, "The handle has something of this slug",
+        "Choose another slug, or change the page that is there: `detail` says what it is.";
     LastOwner, "last_owner", CONFLICT, "A handle keeps an owner",
         "Make somebody else an owner first.";
     VersionConflict, "version_conflict", CONFLICT, "The page was changed meanwhile",
@@ -111,6 +115,17 @@ codes! {
         "Publish the page first.";
     NotForSale, "not_for_sale", CONFLICT, "The page needs no checkout",
         "A PUBLIC page is open to everybody: read it.";
+    ThresholdNotReached, "threshold_not_reached", CONFLICT, "The group buy has not reached its target",
+        "`groupBuy` says how far it is, and where to say that one is interested. Those who are get a mail when it \
+         is reached.";
+    InterestRequired, "interest_required", CONFLICT, "Only those who are interested may buy",
+        "Say that you are interested at the `url` in `groupBuy`, as long as it takes interest, and buy then.";
+    InterestClosed, "interest_closed", CONFLICT, "The group buy takes no interest",
+        "It has ended, or its deadline has passed: `detail` says which.";
+    GroupBuyNotReady, "group_buy_not_ready", CONFLICT, "The group buy cannot be published as it is",
+        "`detail` says why; `POST …/preview` says all that is missing.";
+    GroupBuyOver, "group_buy_over", CONFLICT, "The group buy has ended",
+        "An end stays: make another group buy.";
     AlreadyEntitled, "already_entitled", CONFLICT, "The visitor has access already",
         "Read the page; nothing has to be paid.";
     PaymentProcessing, "payment_processing", CONFLICT, "A payment for this page is on its way",

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, ops::Deref, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use engine::{Engine, ingest::Ingest};
+use engine::{Engine, ingest::Ingest, interest::Interests};
 use poem::Request;
 use secrecy::SecretString;
 use url::Url;
@@ -101,6 +101,8 @@ pub struct Shared {
     pub engine: Engine,
     /// The way in for webhooks.
     pub ingest: Ingest,
+    /// The way in for interest in group buys.
+    pub interests: Interests,
     /// What the application was told.
     pub config: ApiConfig,
     /// Checks bearer tokens.
@@ -130,6 +132,7 @@ impl App {
                 config.sign_in_limits,
                 config.keys.clone(),
             ),
+            interests: Interests::start(engine.clone()),
             engine,
             ingest,
             config,

@@ -22,12 +22,18 @@ use crate::{
     dispute::Disputes,
     earnings::EarningsRoutes,
     earnings_explained::EarningsExplained,
+    group_buy::GroupBuys,
+    group_buy_preview::GroupBuyPreviews,
+    group_buy_publish::GroupBuyPublishing,
     handle::Handles,
+    interest::InterestRoutes,
     manual_plan::ManualPlans,
     member::Members,
+    offer::Offers,
     page::Pages,
     page_publish::Publishing,
     payout::Payouts,
+    public_group_buy::PublicGroupBuys,
     public_page::PublicPages,
     refund::Refunds,
     refund_preview::RefundPreviews,
@@ -55,7 +61,7 @@ sign in with a link in a mail, buy, and read.
 Times are RFC 3339 in UTC. Money is whole minor units (`priceCents`) with an ISO 4217 `currency`. Ids are \
 prefixed and sort by time. Every error is `application/problem+json` with a stable `code`; \
 [the page of problems](/docs/errors) says what to do about each. Every answer carries `x-request-id`. Writes \
-take `Idempotency-Key`; signing in and out makes nothing twice, and needs none. Answers of throttled routes carry \
+take `Idempotency-Key`; signing in and out, and interest in group buys, make nothing twice, and need none. Answers of throttled routes carry \
 `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds), refusals `Retry-After`.";
 
 /// Which role may call which route: a test walks every route, and writes what it finds.
@@ -64,7 +70,7 @@ const ACCESS: &str = include_str!("../../openapi/access.md");
 /// Who may act on a handle, and who did.
 type People = (Handles, Members, Tokens, AuditLog);
 /// What creators make.
-type Work = (Pages, Publishing);
+type Work = (Pages, Publishing, GroupBuys, GroupBuyPreviews, GroupBuyPublishing, Offers);
 /// What was bought, and what goes back of it.
 type Returns = (Sales, Refunds, RefundPreviews, Disputes);
 /// What came in.
@@ -73,20 +79,23 @@ type Money = (EarningsRoutes, EarningsExplained, Payouts);
 type Plans = (Billing, BillingSummaries, ManualPlans);
 /// Visitors, and what they buy.
 type Visiting = (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts);
+/// What visitors want.
+type Wanting = (PublicGroupBuys, InterestRoutes);
 
 type Everything =
-    (People, Connect, Work, Returns, Money, Plans, Visiting, (Webhooks, Runs, Service));
+    (People, Connect, Work, Returns, Money, Plans, Visiting, Wanting, (Webhooks, Runs, Service));
 
 /// Every documented route.
 pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
-        (Pages, Publishing),
+        (Pages, Publishing, GroupBuys, GroupBuyPreviews, GroupBuyPublishing, Offers),
         (Sales, Refunds, RefundPreviews, Disputes),
         (EarningsRoutes, EarningsExplained, Payouts),
         (Billing, BillingSummaries, ManualPlans),
         (SignIns, Visitors, VisitorSessions, PublicPages, Checkouts),
+        (PublicGroupBuys, InterestRoutes),
         (Webhooks, Runs, Service),
     );
     OpenApiService::new(everything, "Sluice", env!("CARGO_PKG_VERSION"))

@@ -11,7 +11,7 @@ use crate::{
     codes::Code,
     page::{NewPage, PageMode, PageStatus},
     problem::Problem,
-    slug::{check_line, check_slug},
+    slug::{check_line, check_slug, check_text},
 };
 
 /// The longest title, in characters.
@@ -44,7 +44,7 @@ pub fn draft(new: &NewPage) -> Result<Page, Problem> {
     issues.take("slug", check_slug(&new.slug));
     let title = issues.take("title", check_line(&new.title, LONGEST_TITLE));
     let body = new.body.as_deref().unwrap_or_default();
-    issues.take("body", check_body(body));
+    issues.take("body", check_text(body, LONGEST_BODY));
     let currency = new.currency.as_deref().map_or(Ok(Currency::USD), Currency::parse);
     let currency = issues.take("currency", currency);
     let price = currency.and_then(|currency| {
@@ -79,7 +79,7 @@ pub fn change(page: &Page, change: &PageChange) -> Result<Page, Problem> {
         changed.title = title.unwrap_or_default();
     }
     if let Some(body) = &change.body {
-        issues.take("body", check_body(body));
+        issues.take("body", check_text(body, LONGEST_BODY));
         changed.body.clone_from(body);
     }
     let mode = change.mode.unwrap_or(PageMode::of(page));
@@ -111,13 +111,6 @@ pub fn seen(if_match: Option<&str>, body: Option<i32>) -> Result<Option<i32>, Pr
             Err(Problem::field("version", "differs from If-Match"))
         }
         (header, body) => Ok(header.or(body)),
-    }
-}
-
-fn check_body(body: &str) -> Result<(), String> {
-    match body.len() <= LONGEST_BODY {
-        true => Ok(()),
-        false => Err(format!("must have at most {LONGEST_BODY} bytes")),
     }
 }
 

@@ -71,6 +71,8 @@ permissions! {
     HandlesWrite, "handles:write", [Owner], "Make handles, which the caller then owns";
     PagesRead, "pages:read", [Owner, Creator, Operator], "Read pages, also drafts";
     PagesWrite, "pages:write", [Owner, Creator, Operator], "Make, change, publish and unpublish pages";
+    GroupBuysRead, "group-buys:read", [Owner, Creator, Operator], "Read group buys and offers, also drafts";
+    GroupBuysWrite, "group-buys:write", [Owner, Creator, Operator], "Make, publish and call off group buys, and link offers";
     ConnectRead, "connect:read", [Owner, Creator, Operator], "See where the connected account stands";
     ConnectWrite, "connect:write", [Owner], "Onboard the connected account";
     EarningsRead, "earnings:read", [Owner, Creator], "See what the handle has earned";

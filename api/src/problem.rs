@@ -17,7 +17,7 @@ use poem_openapi::{
 };
 use sea_orm::DbErr;
 
-use crate::{blocker::Blocker, codes::Code, plan::Upgrade};
+use crate::{blocker::Blocker, codes::Code, gate::Standing, plan::Upgrade};
 
 /// How long a client waits before it repeats what failed for a passing reason, in seconds.
 const PASSING: u64 = 2;
@@ -35,6 +35,8 @@ pub struct Problem {
     pub blockers: Vec<Blocker>,
     /// What the handle's plan lacks.
     pub upgrade: Option<Box<Upgrade>>,
+    /// The group buy that keeps something closed.
+    pub group_buy: Option<Box<Standing>>,
     /// Seconds after which the same request may succeed.
     pub retry_after: Option<u64>,
 }
@@ -57,6 +59,7 @@ impl Problem {
             errors: Vec::new(),
             blockers: Vec::new(),
             upgrade: None,
+            group_buy: None,
             retry_after: None,
         }
     }
@@ -91,6 +94,12 @@ impl Problem {
     /// Says what the handle's plan lacks, and where to get it.
     pub fn upgradable(mut self, upgrade: Upgrade) -> Self {
         self.upgrade = Some(Box::new(upgrade));
+        self
+    }
+
+    /// Says how far the group buy is that keeps something closed.
+    pub fn gated(mut self, standing: Standing) -> Self {
+        self.group_buy = Some(Box::new(standing));
         self
     }
 
@@ -162,6 +171,9 @@ pub struct ProblemDocument {
     /// Only with `feature_locked` and `daily_limit`: what the handle's plan lacks, and where to get it.
     #[oai(skip_serializing_if_is_none)]
     pub upgrade: Option<Upgrade>,
+    /// Only with `threshold_not_reached` and `interest_required`: the group buy that keeps something closed.
+    #[oai(skip_serializing_if_is_none)]
+    pub group_buy: Option<Standing>,
 }
 
 /// The media type of problems.
@@ -195,6 +207,7 @@ pub fn draw(problem: &Problem, docs: &str, request_id: &str) -> Response {
         errors: problem.errors.clone(),
         blockers: (!problem.blockers.is_empty()).then(|| problem.blockers.clone()),
         upgrade: problem.upgrade.as_deref().cloned(),
+        group_buy: problem.group_buy.as_deref().cloned(),
     };
     let mut answer = Response::builder().status(code.status()).content_type(CONTENT_TYPE);
     if let Some(seconds) = problem.retry_after {

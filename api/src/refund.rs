@@ -81,6 +81,8 @@ pub enum RefundReasonName {
     Duplicate,
     /// The buyer is not who they said.
     Fraudulent,
+    /// The buyer has withdrawn the interest that the purchase needs: it was given back by itself.
+    InterestWithdrawn,
     /// It was made in Stripe's dashboard, for whatever reason.
     MadeAtStripe,
 }
@@ -91,6 +93,7 @@ impl RefundReasonName {
             Ok(RefundReason::Duplicate) => Self::Duplicate,
             Ok(RefundReason::Fraudulent) => Self::Fraudulent,
             Ok(RefundReason::MadeAtStripe) => Self::MadeAtStripe,
+            Ok(RefundReason::InterestWithdrawn) => Self::InterestWithdrawn,
             Ok(RefundReason::RequestedByCustomer) | Err(_) => Self::RequestedByCustomer,
         }
     }

@@ -96,6 +96,14 @@ pub fn check_line(text: &str, longest: usize) -> Result<String, String> {
     }
 }
 
+/// Text for people, so many bytes at most.
+pub fn check_text(text: &str, longest: usize) -> Result<(), String> {
+    match text.len() <= longest {
+        true => Ok(()),
+        false => Err(format!("must have at most {longest} bytes")),
+    }
+}
+
 /// A mail address, lower case. Only what certainly is none is refused: the mail decides.
 pub fn check_email(email: &str) -> Result<String, &'static str> {
     const NOT: &str = "is not a mail address";

@@ -13,6 +13,8 @@ pub enum Tag {
     Connect,
     /// What is read, and what is sold.
     Pages,
+    /// What is sold once enough people want it: group buys, and the offers that they open.
+    GroupBuys,
     /// What was bought, and what of it goes back: refunds and disputes.
     Returns,
     /// What came in, and what is whose.

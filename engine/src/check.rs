@@ -1,10 +1,15 @@
 //! The invariants, as checks over a database.
 
-use entities::{entitlement, inbox, ledger, outbox, rollup_queue, run};
+use entities::{
+    entitlement, group_buy_activation, inbox, interest, ledger, outbox, rollup_queue, run,
+};
 use uuid::Uuid;
-use workflows::{id::RunId, workflow::Standing};
+use workflows::{
+    id::{GroupBuyId, RunId},
+    workflow::Standing,
+};
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, group_buy};
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +26,9 @@ pub enum Invariant {
     I6,
     /// The earnings of the rollup equal those of the ledger, figure by figure.
     I7,
+    /// A group buy's count is the sum of its active interests, it is activated if that reached its target, and
+    /// the list of an activation's interests is what was hashed.
+    I10,
 }
 
 /// Something that does not hold.
@@ -43,6 +51,7 @@ impl Engine {
         self.check_ledger(&mut findings).await?;
         self.check_access(&mut findings).await?;
         self.check_earnings(&mut findings).await?;
+        self.check_group_buys(&mut findings).await?;
         Ok(findings)
     }
 
@@ -112,6 +121,26 @@ impl Engine {
             let checkout = workflows::id::CheckoutId(row.checkout_id);
             let what = format!("the access of {checkout} disagrees with its state {}", row.status);
             findings.push(Finding { invariant: Invariant::I6, what });
+        }
+        Ok(())
+    }
+
+    async fn check_group_buys(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
+        let db = self.database.read();
+        for row in interest::miscounts_any_handle(db).await? {
+            let (group_buy, kept, counted) = (GroupBuyId(row.group_buy_id), row.kept, row.counted);
+            let what = format!("{group_buy} counts {kept}, its interests come to {counted}");
+            findings.push(Finding { invariant: Invariant::I10, what });
+        }
+        let mut after = Uuid::nil();
+        while let Some(activation) = group_buy_activation::next_any_handle(db, after).await? {
+            after = activation.group_buy_id;
+            let group_buy = GroupBuyId(after);
+            let now = group_buy::hash(db, group_buy).await?;
+            if activation.hash.is_some() && activation.hash != now {
+                let what = format!("the list of {group_buy} is not the one that was hashed");
+                findings.push(Finding { invariant: Invariant::I10, what });
+            }
         }
         Ok(())
     }

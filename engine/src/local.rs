@@ -10,7 +10,8 @@ use uuid::Uuid;
 use workflows::effect::{Answer, Effect, Failure, Queue};
 
 use crate::{
-    Engine, EngineError, LEASE, WakeUp, answer, backoff, close_checkouts, is_passing, wake::Work,
+    Engine, EngineError, LEASE, WakeUp, answer, backoff, close_checkouts, group_buy, is_passing,
+    wake::Work,
 };
 
 /// How many local effects are claimed at a time.
@@ -92,6 +93,13 @@ async fn act(
         Effect::CloseCheckouts { handle, account, after } => {
             close_checkouts::close(engine, db, id, (*handle, account), *after).await
         }
+        Effect::EndGroupBuy { group_buy, refusal } => {
+            group_buy::ended(engine, db, *group_buy, *refusal).await
+        }
+        Effect::ListInterested { group_buy, after, through } => {
+            group_buy::list(db, *group_buy, *after, *through).await
+        }
+        Effect::SealActivation { group_buy } => group_buy::seal(db, *group_buy).await,
         other => {
             let kind: &'static str = other.into();
             let message = format!("{kind} is not a local effect");

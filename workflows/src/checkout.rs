@@ -8,6 +8,7 @@
 //! - a lost webhook costs only time: whatever is waited for, an answer or a timer is on its way;
 //! - when the seller's account can no longer be paid, the payment page closes, unless the buyer was faster;
 //! - of two paid purchases of the same page by the same visitor, one is granted and the other given back;
+//! - what only those may buy who are interested in a group buy is given back to who has withdrawn meanwhile;
 //! - never more is given back than was paid: the run is the only judge of what is refundable;
 //! - each refund, dispute and reversal at Stripe is posted once, whoever made it, and whatever told of it: an
 //!   answer, a webhook, or the timer, all of which lead to reading the charge;
@@ -39,7 +40,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     effect::{Answer, Effect, Failure},
-    id::{CheckoutId, RefundId, VisitorId},
+    id::{CheckoutId, GroupBuyId, RefundId, VisitorId},
     ledger::Sale,
     record::Record,
     refund::Wish,
@@ -48,7 +49,7 @@ use crate::{
     workflow::{Refused, Standing, Step, Workflow},
 };
 pub use preview::{Preview, preview};
-use returns::Returns;
+use returns::{Returns, Withheld};
 use steps::*;
 
 /// What a purchase remembers.
@@ -83,7 +84,8 @@ pub enum State {
     ChargedBack { order: Order, payment: Payment, returns: Returns },
     /// Closed, and then reported as paid or on its way: the session itself is read, and decides.
     Confirming { order: Order, session: String },
-    /// Paid, but the visitor had access already: the money goes back.
+    /// Paid as agreed, but not granted: the visitor had access already, or has withdrawn the interest that the
+    /// purchase needs. The money goes back.
     RefundingDuplicate {
         order: Order,
         payment: Payment,
@@ -149,6 +151,9 @@ pub struct Order {
     /// (<https://docs.stripe.com/reports/balance-transaction-types>). So nothing is posted before the payment is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_fee: Option<Box<BalanceTransaction>>,
+    /// Group buys in which the visitor must be interested when it is settled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interests: Vec<GroupBuyId>,
 }
 
 /// What can happen to a purchase.
@@ -170,6 +175,8 @@ pub enum Event {
     SessionUnreadable(Failure),
     /// Another purchase holds the access.
     GrantLost { holder: CheckoutId },
+    /// The visitor has withdrawn an interest that the purchase needs: it was not granted.
+    InterestLost { group_buy: GroupBuyId },
     /// Stripe accepted or reported a refund.
     RefundReported(Refund),
     /// Stripe will not refund. Only what versions before there were refund runs asked for comes to this.
@@ -222,7 +229,7 @@ pub struct Checkout;
 
 impl Workflow for Checkout {
     const NAME: &'static str = "checkout";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;
@@ -356,6 +363,11 @@ impl Workflow for Checkout {
                 Err(Refused::because("the payment failed: nothing came of it"))
             }
 
+            // It cost nothing, so nothing goes back.
+            (S::Settled { order, payment: None, .. }, E::InterestLost { .. }) => {
+                Ok(fail(order, "interest_withdrawn"))
+            }
+
             (
                 S::Settled { payment: Some(_), .. }
                 | S::PartlyRefunded { .. }
@@ -409,8 +421,11 @@ impl Workflow for Checkout {
             State::AwaitingFunds { .. } => Standing::waiting("the buyer's bank to send the money"),
             State::Expiring { .. } => Standing::waiting("Stripe to close the payment page"),
             State::Confirming { .. } => Standing::waiting("Stripe to say whether it was paid"),
-            State::RefundingDuplicate { .. } => {
-                Standing::waiting("Stripe to give the second payment back")
+            State::RefundingDuplicate { returns, .. } => {
+                Standing::waiting(match returns.withheld {
+                    Withheld::Duplicate => "Stripe to give the second payment back",
+                    Withheld::InterestWithdrawn => "Stripe to give the payment back",
+                })
             }
             State::Quarantined { .. } => {
                 Standing::waiting("an operator to decide about the payment")

@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    group_buy::{News, Outcome, Refusal},
     id::{
-        CheckoutId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId, PlanLinkId,
-        RefundId,
+        CheckoutId, GroupBuyId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId,
+        PlanLinkId, RefundId, VisitorId,
     },
     money::Money,
     stripe,
@@ -178,6 +179,27 @@ pub enum Effect {
         /// Purchases up to this one are too old, or were told.
         after: CheckoutId,
     },
+    /// Local: end a group buy, unless it has ended.
+    EndGroupBuy {
+        /// Which.
+        group_buy: GroupBuyId,
+        /// How, if it is still open.
+        refusal: Refusal,
+    },
+    /// Local: list a page of the visitors who were interested in a group buy after a change, and are still.
+    ListInterested {
+        /// In which.
+        group_buy: GroupBuyId,
+        /// From after this position in the order of the interests.
+        after: i64,
+        /// The change: interests that began later, or had ended by then, are not meant.
+        through: i64,
+    },
+    /// Local: hash the list of the interests that activated a group buy.
+    SealActivation {
+        /// Which.
+        group_buy: GroupBuyId,
+    },
 }
 
 /// Where Stripe sends the creator.
@@ -282,6 +304,17 @@ pub enum Mail {
     Refunded(RefundId),
     /// Money that was on its way back did not arrive.
     RefundFailed(RefundId),
+    /// A purchase was given back, since the interest that it needed was withdrawn.
+    InterestRefunded(CheckoutId),
+    /// What became of a group buy, to somebody who is interested.
+    GroupBuy {
+        /// Of which.
+        group_buy: GroupBuyId,
+        /// To whom.
+        visitor: VisitorId,
+        /// What became of it.
+        news: News,
+    },
 }
 
 /// Whether a page is on sale.
@@ -380,6 +413,25 @@ pub enum Answer {
         /// The last one that was told, if there may be more.
         after: Option<CheckoutId>,
     },
+    /// A group buy has ended, now or before.
+    GroupBuyEnded {
+        /// How.
+        outcome: Outcome,
+        /// The last change of its interests by then.
+        through: i64,
+    },
+    /// A page of those who are interested.
+    InterestedListed {
+        /// In the order of their interests.
+        visitors: Vec<VisitorId>,
+        /// The position of the last one, if there may be more.
+        after: Option<i64>,
+    },
+    /// The list of an activation's interests is hashed.
+    ActivationSealed {
+        /// SHA-256, hexadecimal.
+        hash: String,
+    },
     /// It will not happen.
     Failed(Failure),
 }
@@ -440,7 +492,11 @@ impl Effect {
             | Self::RetrieveBilling { .. } => Queue::Stripe,
             Self::SendMail(_) => Queue::Mail,
             Self::SyncMarker { .. } => Queue::Marker,
-            Self::RollUp { .. } | Self::CloseCheckouts { .. } => Queue::Local,
+            Self::RollUp { .. }
+            | Self::CloseCheckouts { .. }
+            | Self::EndGroupBuy { .. }
+            | Self::ListInterested { .. }
+            | Self::SealActivation { .. } => Queue::Local,
         }
     }
 }

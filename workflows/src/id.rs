@@ -86,6 +86,10 @@ id!(/// A payment that its buyer's bank took back, or tries to.
     DisputeId, "dispute_");
 id!(/// Money on its way from Stripe to a bank.
     PayoutId, "payout_");
+id!(/// A group buy.
+    GroupBuyId, "gb_");
+id!(/// What is sold of a page, and what must happen before.
+    OfferId, "offer_");
 id!(/// A request for a link to subscribe by, or to the billing portal.
     PlanLinkId, "plink_");
 id!(/// One run of a workflow.

@@ -8,11 +8,13 @@
 //! Reading order: [`workflow`] (the shape of a machine), [`checkout`] (the richest one), [`effect`] and
 //! [`record`] (what a step may ask for), [`ledger`] (how money is posted).
 
+pub mod activation_list;
 pub mod checkout;
 pub mod connect_onboarding;
 pub mod dispute;
 pub mod earnings_rollup;
 pub mod effect;
+pub mod group_buy;
 pub mod id;
 pub mod keyed_hash;
 pub mod ledger;

@@ -8,7 +8,10 @@ use crate::{
     connect_onboarding::{self, ConnectOnboarding},
     dispute::{self, Dispute},
     earnings_rollup::{self, EarningsRollup},
-    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId},
+    group_buy::{self, GroupBuy},
+    id::{
+        CheckoutId, DisputeId, GroupBuyId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId,
+    },
     magic_link::{self, MagicLink},
     page_publish::{self, PagePublish},
     payout::{self, Payout},
@@ -27,6 +30,8 @@ pub enum Message {
     ConnectOnboarding(HandleId, connect_onboarding::Event),
     /// To the rollup of a handle.
     EarningsRollup(HandleId, earnings_rollup::Event),
+    /// To a group buy.
+    GroupBuy(GroupBuyId, group_buy::Event),
     /// To a magic link.
     MagicLink(MagicLinkId, magic_link::Event),
     /// To the publishing of a page.
@@ -48,6 +53,7 @@ impl Message {
             Self::Checkout(..) => Checkout::NAME,
             Self::ConnectOnboarding(..) => ConnectOnboarding::NAME,
             Self::EarningsRollup(..) => EarningsRollup::NAME,
+            Self::GroupBuy(..) => GroupBuy::NAME,
             Self::MagicLink(..) => MagicLink::NAME,
             Self::PagePublish(..) => PagePublish::NAME,
             Self::Payout(..) => Payout::NAME,
@@ -62,6 +68,7 @@ impl Message {
         match self {
             Self::Checkout(id, _) => id.0,
             Self::ConnectOnboarding(id, _) | Self::EarningsRollup(id, _) => id.0,
+            Self::GroupBuy(id, _) => id.0,
             Self::MagicLink(id, _) => id.0,
             Self::PagePublish(id, _) => id.0,
             Self::Refund(id, _) => id.0,
@@ -82,6 +89,7 @@ impl Message {
             Self::Checkout(_, event) => serde_json::to_string(event),
             Self::ConnectOnboarding(_, event) => serde_json::to_string(event),
             Self::EarningsRollup(_, event) => serde_json::to_string(event),
+            Self::GroupBuy(_, event) => serde_json::to_string(event),
             Self::MagicLink(_, event) => serde_json::to_string(event),
             Self::PagePublish(_, event) => serde_json::to_string(event),
             Self::Payout(_, event) => serde_json::to_string(event),

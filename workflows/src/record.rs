@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     effect::Marker,
     id::{
-        CheckoutId, DisputeId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId,
-        PayoutId, PlanLinkId, RefundId, SessionId, VisitorId,
+        CheckoutId, DisputeId, GroupBuyId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId,
+        PageId, PayoutId, PlanLinkId, RefundId, SessionId, VisitorId,
     },
     ledger::{Sale, Transaction},
     message::Message,
@@ -26,7 +26,8 @@ pub enum Record {
     /// Post a ledger transaction, once for each key, and queue it for the rollup.
     Ledger(Transaction),
     /// Give a visitor access to a page. Where another grant stands, that one stays, and this run's checkout
-    /// hears [`GrantLost`](crate::checkout::Event::GrantLost).
+    /// hears [`GrantLost`](crate::checkout::Event::GrantLost). Where an interest that it needs was withdrawn, it
+    /// is not given, and the checkout hears [`InterestLost`](crate::checkout::Event::InterestLost).
     Grant(Grant),
     /// Say on what grounds a purchase gives access, or no longer does. Nothing, where another one has taken
     /// its place.
@@ -70,6 +71,9 @@ pub struct Grant {
     pub checkout: CheckoutId,
     /// On what grounds.
     pub kind: GrantKind,
+    /// Group buys in which the visitor must be interested at this moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interests: Vec<GroupBuyId>,
 }
 
 /// On what grounds a visitor has access, or had it.
@@ -195,6 +199,8 @@ pub enum RefundReason {
     RequestedByCustomer,
     /// The buyer paid twice.
     Duplicate,
+    /// The buyer has withdrawn the interest that the purchase needs.
+    InterestWithdrawn,
     /// The buyer is not who they said.
     Fraudulent,
     /// Made in Stripe's dashboard, for whatever reason.

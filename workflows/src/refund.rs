@@ -310,17 +310,24 @@ fn reported(
     })
 }
 
-/// The buyer hears once that the money is on its way, and once if it does not arrive after all. Who paid twice,
-/// and gets it all back without anybody's asking, hears why.
+/// The buyer hears once that the money is on its way, and once if it does not arrive after all. Who gets it all
+/// back without anybody's asking hears why.
 fn mail(before: &State, wish: &Wish, now: AtStripe) -> Option<Mail> {
     let told = matches!(before, State::Pending { .. } | State::Succeeded { .. });
-    let is_automatic = wish.by.is_none() && wish.reason == RefundReason::Duplicate;
-    match (is_automatic, now) {
+    let checkout = wish.sale.checkout;
+    let automatic = match wish.reason {
+        RefundReason::Duplicate => Some(Mail::DuplicateRefunded(checkout)),
+        RefundReason::InterestWithdrawn => Some(Mail::InterestRefunded(checkout)),
+        RefundReason::RequestedByCustomer
+        | RefundReason::Fraudulent
+        | RefundReason::MadeAtStripe => None,
+    };
+    match (automatic.filter(|_| wish.by.is_none()), now) {
         (_, AtStripe::Failed | AtStripe::Canceled) if told => Some(Mail::RefundFailed(wish.refund)),
         (_, AtStripe::Failed | AtStripe::Canceled) => None,
         (_, AtStripe::Pending | AtStripe::Succeeded) if told => None,
-        (true, _) => Some(Mail::DuplicateRefunded(wish.sale.checkout)),
-        (false, AtStripe::Pending | AtStripe::Succeeded) => Some(Mail::Refunded(wish.refund)),
+        (Some(why), _) => Some(why),
+        (None, AtStripe::Pending | AtStripe::Succeeded) => Some(Mail::Refunded(wish.refund)),
     }
 }
 

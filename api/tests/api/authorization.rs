@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How a route with a bearer token is called: where, with what, and what comes of it for whoever is permitted.
-/// `{run}` is a run of the handle; `{n}` is another number for each call.
+/// `{run}` is a run of the handle, `{offer}` an offer; `{n}` is another number for each call.
 struct Sample {
     operation: &'static str,
     path: &'static str,
@@ -45,6 +45,8 @@ fn samples() -> Vec<Sample> {
     let upgrade = json!({"handle": "alice", "plan": "BUSINESS"});
     let billed = json!({"handle": "alice"});
     let gift = json!({"handle": "alice", "plan": "PRO", "reason": "for {n}"});
+    let group_buy = json!({"slug": "made-{n}", "title": "M", "targetQuantity": 5});
+    let link = json!({"groupBuySlug": "drop", "gate": "LAUNCH_THRESHOLD"});
     // Nobody has bought anything: whoever may ask hears so.
     let back = json!({"visitorEmail": "nobody@example.com"});
     vec![
@@ -72,6 +74,16 @@ fn samples() -> Vec<Sample> {
         sample("changePage", "/v2/handles/alice/pages/guide", json!({"version": 99}), "409 version_conflict"),
         sample("publishPage", "/v2/handles/alice/pages/guide/publish", None, "200"),
         sample("unpublishPage", "/v2/handles/alice/pages/sold/unpublish", None, "200"),
+        sample("createGroupBuy", "/v2/handles/alice/group-buys", group_buy, "201"),
+        sample("listGroupBuys", "/v2/handles/alice/group-buys", None, "200"),
+        sample("getGroupBuy", "/v2/handles/alice/group-buys/drop", None, "200"),
+        sample("publishGroupBuy", "/v2/handles/alice/group-buys/drop/publish", None, "200"),
+        sample("previewGroupBuy", "/v2/handles/alice/group-buys/drop/preview", None, "200"),
+        sample("cancelGroupBuy", "/v2/handles/alice/group-buys/off/cancel", None, "200"),
+        sample("createOffer", "/v2/handles/alice/offers", json!({"title": "O", "pageSlug": "guide"}), "201"),
+        sample("listOffers", "/v2/handles/alice/offers", None, "200"),
+        sample("linkOffer", "/v2/handles/alice/offers/{offer}/group-buy", link, "200"),
+        sample("unlinkOffer", "/v2/handles/alice/offers/{offer}/group-buy", None, "200"),
         sample("getEarnings", "/v2/handles/alice/earnings", None, "200"),
         sample("listCheckouts", "/v2/handles/alice/checkouts", None, "200"),
         sample("listRefunds", "/v2/handles/alice/refunds", None, "200"),
@@ -93,6 +105,9 @@ const PUBLIC: &[&str] = &[
     "getMetrics",
     "getReadiness",
     "getRoot",
+    "listPublicGroupBuys",
+    "readGroupBuyActivation",
+    "readPublicGroupBuy",
     "readPublicPage",
     "receiveStripeConnectEvent",
     "receiveStripeEvent",
@@ -148,6 +163,7 @@ struct Callers {
     scopes: Vec<(Permission, String)>,
     elsewhere: String,
     run: String,
+    offer: String,
     calls: AtomicUsize,
 }
 
@@ -165,6 +181,9 @@ impl Callers {
         for scope in Permission::ALL {
             scopes.push((*scope, world.access_token("alice", &[scope.name()]).await));
         }
+        world.group_buy("drop", 5, None).await;
+        world.draft("off", 5, None).await;
+        let offer = world.offer("guide").await;
         world.handle("elsewhere").await;
         let all: Vec<_> = Permission::ALL.iter().map(|scope| scope.name()).collect();
         let limited = json!({"name": "limited", "scopes": all, "handles": ["elsewhere"]});
@@ -179,6 +198,7 @@ impl Callers {
             scopes,
             elsewhere: limited.expect(201)["token"].as_str().unwrap().to_owned(),
             run,
+            offer,
             calls: AtomicUsize::new(0),
         }
     }
@@ -191,7 +211,9 @@ impl Callers {
         token: Option<&str>,
     ) -> Seen {
         let n = format!("{:032x}", self.calls.fetch_add(1, Ordering::Relaxed));
-        let filled = |text: &str| text.replace("{run}", &self.run).replace("{n}", &n);
+        let filled = |text: &str| {
+            text.replace("{run}", &self.run).replace("{offer}", &self.offer).replace("{n}", &n)
+        };
         let call = world.call(method, filled(sample.path));
         let call = match token {
             Some(token) => call.bearer(token),

@@ -48,6 +48,7 @@ macro_rules! page {
 mod access;
 mod billing;
 mod creators;
+mod group_buys;
 mod returns;
 mod visitors;
 
@@ -81,7 +82,14 @@ const HOOK: &str = "/v2/public/stripe/webhook";
 const CONNECT_HOOK: &str = "/v2/public/stripe/connect-webhook";
 
 fn table() -> Vec<Row> {
-    let creators = [creators::handles(), creators::connect(), creators::pages()];
+    let creators = [
+        creators::handles(),
+        creators::connect(),
+        creators::pages(),
+        group_buys::group_buys(),
+        group_buys::offers(),
+        group_buys::interest(),
+    ];
     let others = [visitors::visitors(), visitors::public(), billing::billing(), returns::returns()];
     let access = [access::members(), access::tokens()];
     creators.into_iter().chain(others).chain(access).flatten().collect()
@@ -95,6 +103,8 @@ async fn bad_input_is_named_and_writes_nothing(world: World) {
     let draft = json!({"slug": "draft", "title": "D", "mode": "PUBLIC"});
     world.post(PAGES).bearer(token("alice")).json(draft).send().await.expect(201);
     let cookie = world.visitor("bob@example.com").await;
+    world.group_buy("drop", 5, None).await;
+    world.draft("draft", 5, None).await;
     world.stop_working().await;
     for (method, path, who, send, expected) in table() {
         let before = world.rows().await;

@@ -44,6 +44,9 @@ const NEED_NO_KEY: &[(&str, &str)] = &[
     ("endVisitorSession", "the session is gone"),
     ("createDashboardLink", "every request makes a link of its own, and none is kept"),
     ("previewRefund", "it changes nothing"),
+    ("previewGroupBuy", "it changes nothing"),
+    ("showInterest", "a visitor has one interest: saying it again changes nothing"),
+    ("withdrawInterest", "there is nothing left to withdraw"),
     ("receiveStripeEvent", "Stripe's own id is the key"),
     ("receiveStripeConnectEvent", "Stripe's own id is the key"),
 ];

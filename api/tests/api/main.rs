@@ -14,6 +14,8 @@ mod connect_links;
 mod connect_lost;
 mod document;
 mod earnings;
+mod group_buy_gates;
+mod group_buys;
 mod idempotency;
 mod key_set;
 mod member;

@@ -10,7 +10,8 @@ use sha2::Sha256;
 use workflows::{
     Timestamp,
     effect::{Answer, Effect, Failure, LinkRequest, Mail, OnboardingUrls, PlanSessionRequest},
-    id::MagicLinkId,
+    group_buy::News,
+    id::{MagicLinkId, VisitorId},
     money::{Currency, part_of},
     stripe::{
         Account, Billing, CapabilityStatus, Charge, Outcome, Refund, RefundStatus, Requirements,
@@ -39,6 +40,8 @@ pub struct Stripe {
     pub requests: Mutex<Vec<LinkRequest>>,
     /// Links that were mailed.
     pub mailed: Mutex<Vec<MagicLinkId>>,
+    /// Who was mailed what became of a group buy.
+    pub told: Mutex<Vec<(VisitorId, News)>>,
     /// What handles pay for.
     pub billing: Mutex<Billing>,
     /// It knows none of the customers: it is asked with the key of another account.
@@ -247,8 +250,12 @@ impl Perform for Stripe {
                 Answer::TransferCreated { transfer }
             }
             Effect::SendMail(mail) => {
-                if let Mail::MagicLink(link) = mail {
-                    self.mailed.lock().unwrap().push(*link);
+                match mail {
+                    Mail::MagicLink(link) => self.mailed.lock().unwrap().push(*link),
+                    Mail::GroupBuy { visitor, news, .. } => {
+                        self.told.lock().unwrap().push((*visitor, *news));
+                    }
+                    _ => {}
                 }
                 Answer::MailSent
             }

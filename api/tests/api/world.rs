@@ -233,6 +233,10 @@ impl World {
             "member",
             "access_token",
             "audit_log",
+            "group_buy",
+            "group_buy_activation",
+            "interest",
+            "offer",
         ];
         let counts: Vec<_> =
             tables.iter().map(|table| format!("(SELECT count(*) FROM {table})")).collect();

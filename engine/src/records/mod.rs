@@ -89,7 +89,10 @@ impl Gathered {
             Record::Grant(grant) => self.grants.push((at, grant)),
             // A place that another purchase has meanwhile is not taken from it: this one is paid once too often.
             Record::Access(AccessUpdate { page, visitor, checkout, kind: GrantKind::Paid }) => {
-                self.grants.push((at, Grant { page, visitor, checkout, kind: GrantKind::Paid }));
+                // It was granted before: an interest that it needed then is not asked for again.
+                let interests = Vec::new();
+                let grant = Grant { page, visitor, checkout, kind: GrantKind::Paid, interests };
+                self.grants.push((at, grant));
             }
             Record::Access(update) => self.accesses.push((at, update)),
             Record::Checkout(update) => self.checkouts.push((at, update)),

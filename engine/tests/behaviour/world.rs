@@ -115,7 +115,7 @@ impl World {
             currency: Currency::USD,
         };
         Request {
-            order: Order { sale, visitor, early_fee: None },
+            order: Order { sale, visitor, early_fee: None, interests: Vec::new() },
             title: "A page".to_owned(),
             email: "v@example.test".to_owned(),
             success_url: "https://x.test/ok".to_owned(),

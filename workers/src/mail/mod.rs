@@ -1,6 +1,7 @@
 //! Mail: written from templates, sent by SMTP or put into files. No address is kept in an effect: it is
 //! looked up when the mail is sent.
 
+mod group_buy;
 mod transport;
 mod written;
 

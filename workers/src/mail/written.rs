@@ -43,6 +43,14 @@ struct DuplicateRefundedText<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "mail/interest_refunded.txt")]
+struct InterestRefundedText<'a> {
+    title: &'a str,
+    amount: &'a str,
+    checkout: &'a str,
+}
+
+#[derive(Template)]
 #[template(path = "mail/refunded.txt")]
 struct RefundedText<'a> {
     title: &'a str,
@@ -76,6 +84,15 @@ pub async fn write(
             let Sale { to, title, amount, checkout } = &sale;
             let text = rendered(&DuplicateRefundedText { title, amount, checkout })?;
             Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
+        }
+        Mail::InterestRefunded(checkout) => {
+            let sale = Sale::find(database, *checkout).await?;
+            let Sale { to, title, amount, checkout } = &sale;
+            let text = rendered(&InterestRefundedText { title, amount, checkout })?;
+            Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
+        }
+        Mail::GroupBuy { group_buy, visitor, news } => {
+            super::group_buy::write(database, config, (*group_buy, *visitor, *news)).await
         }
         Mail::Refunded(refund) => {
             let Sale { to, title, amount, checkout } = &Sale::refunded(database, *refund).await?;
@@ -144,10 +161,10 @@ impl Sale {
     }
 }
 
-fn rendered(template: &impl Template) -> Result<String, Trouble> {
+pub fn rendered(template: &impl Template) -> Result<String, Trouble> {
     template.render().map_err(|error| refused(&error.to_string()))
 }
 
-fn passing(error: DbErr) -> Trouble {
+pub fn passing(error: DbErr) -> Trouble {
     Trouble::Transient { retry_after: None, message: error.to_string() }
 }

@@ -176,7 +176,10 @@ impl Perform for StripePerformer {
             other @ (Effect::SendMail(_)
             | Effect::SyncMarker { .. }
             | Effect::RollUp { .. }
-            | Effect::CloseCheckouts { .. }) => Err(not_ours(other)),
+            | Effect::CloseCheckouts { .. }
+            | Effect::EndGroupBuy { .. }
+            | Effect::ListInterested { .. }
+            | Effect::SealActivation { .. }) => Err(not_ours(other)),
         }
     }
 

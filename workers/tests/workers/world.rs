@@ -225,7 +225,7 @@ impl World {
         };
         let now = Timestamp::from_millis(self.engine.clock().local_millis());
         Request {
-            order: Order { sale, visitor, early_fee: None },
+            order: Order { sale, visitor, early_fee: None, interests: Vec::new() },
             title: "How to count cents".to_owned(),
             email: "visitor@example.test".to_owned(),
             success_url: "https://sluice.test/done".to_owned(),

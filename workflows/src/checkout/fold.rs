@@ -244,7 +244,8 @@ impl Fold {
             {
                 let intent = self.paid.payment.intent.clone();
                 self.case(CaseKind::DuplicateNotRefunded, &intent, "a payment that must be given back, for \
-                    the same page was paid twice or another amount was agreed, could not be: refund it by hand".to_owned());
+                    the same page was paid twice, another amount was agreed or the interest that it needs was \
+                    withdrawn, could not be: refund it by hand".to_owned());
             }
         }
         Step { state: next, effects: self.effects, records: self.records, wake_at }

@@ -6,7 +6,7 @@ use super::{
     creator::Call,
     fold::fold,
     other_payment,
-    returns::{Access, Returns},
+    returns::{Access, Returns, Withheld},
     steps::{is_as_agreed, processor_fee},
 };
 use crate::{
@@ -15,9 +15,7 @@ use crate::{
     message::Message,
     money::Money,
     reading::Reading,
-    record::{
-        CaseKind, CheckoutStatus, CheckoutUpdate, GrantKind, OperatorCase, Record, RefundReason,
-    },
+    record::{CaseKind, CheckoutStatus, CheckoutUpdate, GrantKind, OperatorCase, Record},
     refund::{self, AccessAfter, Wish},
     stripe::{Outcome, Payment, Refund, Session},
     timestamp::Timestamp,
@@ -73,7 +71,12 @@ pub(super) fn of_payment(
         E::GrantLost { .. }
             if matches!(state, State::Settled { .. } | State::PartlyRefunded { .. }) =>
         {
-            Ok(refund_duplicate(paid, at))
+            Ok(give_back(paid, Withheld::Duplicate, at))
+        }
+        E::InterestLost { .. }
+            if matches!(state, State::Settled { .. } | State::PartlyRefunded { .. }) =>
+        {
+            Ok(give_back(paid, Withheld::InterestWithdrawn, at))
         }
 
         E::ReserveRefund(wish) => Ok(reserve(state, paid, wish, at)),
@@ -125,6 +128,7 @@ pub(super) fn of_payment(
         | E::SessionRetrieved(_)
         | E::SessionUnreadable(_)
         | E::GrantLost { .. }
+        | E::InterestLost { .. }
         | E::SellerLost
         | E::Cancel => Err(Refused::unplaced(state, event)),
     }
@@ -292,10 +296,11 @@ pub(super) fn placed(state: &State, paid: Paid) -> (State, CheckoutStatus) {
     }
 }
 
-/// The money of a second payment is set aside at once, and asked back like any other.
-fn refund_duplicate(mut paid: Paid, at: Timestamp) -> Step<State> {
-    let refund = RefundId::of(paid.order.sale.checkout, "duplicate");
+/// The money of a payment that was granted nothing is set aside at once, and asked back like any other.
+fn give_back(mut paid: Paid, withheld: Withheld, at: Timestamp) -> Step<State> {
+    let refund = RefundId::of(paid.order.sale.checkout, withheld.code());
     paid.returns.access = Access::Never;
+    paid.returns.withheld = withheld;
     let whole = paid.payment.amount;
     let all = paid.returns.refundable(whole);
     paid.returns.set_aside(whole, refund, all, AccessAfter::Kept);
@@ -305,7 +310,7 @@ fn refund_duplicate(mut paid: Paid, at: Timestamp) -> Step<State> {
         sale: paid.order.sale.paid_in(paid.payment.currency),
         amount: None,
         expected: None,
-        reason: RefundReason::Duplicate,
+        reason: withheld.refund_reason(),
         access: AccessAfter::Kept,
         by: None,
     };
@@ -358,7 +363,9 @@ fn fraud_warning(warning: &str) -> Record {
 /// Why a purchase was given back, where nobody of the handle's asked for it: a short code.
 pub(super) fn reason(paid: &Paid) -> Option<&'static str> {
     match paid.returns.access {
-        Access::Never if is_as_agreed(&paid.order, &paid.payment) => Some("duplicate"),
+        Access::Never if is_as_agreed(&paid.order, &paid.payment) => {
+            Some(paid.returns.withheld.code())
+        }
         Access::Never => Some("amount_mismatch"),
         Access::Given | Access::Ended(_) => None,
     }
@@ -369,7 +376,7 @@ pub(super) fn row(paid: &Paid, status: CheckoutStatus) -> CheckoutUpdate {
     let reason = match status {
         CheckoutStatus::Refunded => reason(paid),
         CheckoutStatus::InReview if is_as_agreed(&paid.order, &paid.payment) => {
-            Some("duplicate_not_refunded")
+            Some(paid.returns.withheld.code_not_refunded())
         }
         _ => None,
     };

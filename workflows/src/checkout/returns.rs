@@ -7,7 +7,7 @@ use crate::{
     effect::TransferReturn,
     id::RefundId,
     reading::Reading,
-    record::GrantKind,
+    record::{GrantKind, RefundReason},
     refund::{AccessAfter, Rejection, Wish},
     stripe::{DisputeStatus, Payment, RefundStatus},
     timestamp::Timestamp,
@@ -27,6 +27,9 @@ pub struct Returns {
     pub creator: Creator,
     /// On what grounds the purchase gives access, or does not.
     pub access: Access,
+    /// Why it never did, where it was paid as agreed.
+    #[serde(skip_serializing_if = "Withheld::is_duplicate")]
+    pub withheld: Withheld,
     /// Whether Stripe is being read.
     pub reading: Reading,
     /// How many readings were begun.
@@ -127,6 +130,47 @@ pub enum Access {
     Ended(GrantKind),
     /// It never did: a duplicate, or not what was agreed.
     Never,
+}
+
+/// Why a purchase that was paid as agreed gave no access.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Withheld {
+    /// Another purchase holds it.
+    #[default]
+    Duplicate,
+    /// The visitor has withdrawn the interest that it needs.
+    InterestWithdrawn,
+}
+
+impl Withheld {
+    fn is_duplicate(&self) -> bool {
+        *self == Self::Duplicate
+    }
+
+    /// A short code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate",
+            Self::InterestWithdrawn => "interest_withdrawn",
+        }
+    }
+
+    /// The same, where it could not be given back.
+    pub fn code_not_refunded(self) -> &'static str {
+        match self {
+            Self::Duplicate => "duplicate_not_refunded",
+            Self::InterestWithdrawn => "interest_withdrawn_not_refunded",
+        }
+    }
+
+    /// Why it is given back.
+    pub fn refund_reason(self) -> RefundReason {
+        match self {
+            Self::Duplicate => RefundReason::Duplicate,
+            Self::InterestWithdrawn => RefundReason::InterestWithdrawn,
+        }
+    }
 }
 
 impl KnownDispute {

@@ -301,7 +301,8 @@ pub(super) fn fail(mut order: Order, reason: &str) -> Step<State> {
 
 fn grant(order: &Order, kind: GrantKind) -> Record {
     let Sale { page, checkout, .. } = order.sale;
-    Record::Grant(Grant { page, visitor: order.visitor, checkout, kind })
+    let (visitor, interests) = (order.visitor, order.interests.clone());
+    Record::Grant(Grant { page, visitor, checkout, kind, interests })
 }
 
 pub(super) fn update(order: &Order, status: CheckoutStatus) -> CheckoutUpdate {

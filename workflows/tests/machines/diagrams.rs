@@ -11,6 +11,7 @@ use workflows::{
     connect_onboarding::ConnectOnboarding,
     dispute::Dispute,
     earnings_rollup::EarningsRollup,
+    group_buy::GroupBuy,
     magic_link::MagicLink,
     page_publish::PagePublish,
     payout::Payout,
@@ -22,7 +23,8 @@ use workflows::{
 use crate::{
     examples::{
         Example, checkout_events, connect_onboarding_events, earnings_rollup_events,
-        magic_link_events, page_publish_events, payout_events, plan_subscription_events,
+        group_buy_events, magic_link_events, page_publish_events, payout_events,
+        plan_subscription_events,
     },
     examples_returns::{dispute_events, refund_events},
     explore::{Transition, transitions},
@@ -70,6 +72,11 @@ fn earnings_rollup() {
         &earnings_rollup_events(),
         &expect_file!["../../diagrams/earnings_rollup.mmd"],
     );
+}
+
+#[test]
+fn group_buy() {
+    check::<GroupBuy>(&group_buy_events(), &expect_file!["../../diagrams/group_buy.mmd"]);
 }
 
 #[test]

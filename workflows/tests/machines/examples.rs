@@ -7,9 +7,10 @@ use workflows::{
     connect_onboarding::{self, Onboard},
     earnings_rollup,
     effect::{Failure, LinkRequest, Marker, OnboardingUrls},
+    group_buy,
     id::{
-        CheckoutId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId, PlanLinkId,
-        SessionId, VisitorId,
+        CheckoutId, GroupBuyId, HandleId, LoginLinkId, MagicLinkId, OnboardingLinkId, PageId,
+        PlanLinkId, SessionId, VisitorId,
     },
     ledger::Sale,
     magic_link,
@@ -89,13 +90,56 @@ pub fn sale(amount: i64, fee: i64) -> Sale {
 
 pub fn request(amount: i64, fee: i64) -> checkout::Event {
     checkout::Event::Request(Box::new(Request {
-        order: Order { sale: sale(amount, fee), visitor: VisitorId(uuid(6)), early_fee: None },
+        order: order(sale(amount, fee)),
         title: "How to bake bread".to_owned(),
         email: "reader@example.com".to_owned(),
         success_url: "https://example.com/thanks".to_owned(),
         cancel_url: "https://example.com/bread".to_owned(),
         expires_at: START.plus(Timestamp::HOUR),
     }))
+}
+
+pub fn order(sale: Sale) -> Order {
+    Order { sale, visitor: VisitorId(uuid(6)), early_fee: None, interests: Vec::new() }
+}
+
+/// A request of what only those may buy who are interested in a group buy.
+pub fn request_of_the_interested() -> checkout::Event {
+    let checkout::Event::Request(mut request) = request(PRICE, FEE) else {
+        panic!("a request is a request")
+    };
+    request.order.interests.push(group_buy());
+    checkout::Event::Request(request)
+}
+
+pub fn group_buy() -> GroupBuyId {
+    GroupBuyId(uuid(9))
+}
+
+pub fn group_buy_events() -> Vec<Example<group_buy::Event>> {
+    use group_buy::{Event as E, Outcome, Refusal};
+    let group_buy = group_buy();
+    let deadline = Some(START.plus(Timestamp::DAY));
+    let ended = |outcome, through| E::Ended { outcome, through };
+    let listed = |after| E::InterestedListed { visitors: vec![VisitorId(uuid(6))], after };
+    vec![
+        example("", E::Create { group_buy }),
+        example("", E::Publish { deadline: None }),
+        example("until", E::Publish { deadline }),
+        example("", E::ThresholdReached { through: 3 }),
+        example("Activated", ended(Outcome::Activated, 3)),
+        example("Lapsed", ended(Outcome::Refused(Refusal::Lapsed), 3)),
+        example("Cancelled", ended(Outcome::Refused(Refusal::Cancelled), 3)),
+        example("Lapsed, nobody", ended(Outcome::Refused(Refusal::Lapsed), 0)),
+        example("", E::EndFailed(failure("discarded"))),
+        example("", listed(None)),
+        example("more", listed(Some(2))),
+        example("", E::ListFailed(failure("discarded"))),
+        example("", E::Sealed { hash: "9f86d081".to_owned() }),
+        example("", E::SealFailed(failure("discarded"))),
+        example("", E::Cancel),
+        example("", E::TimerFired),
+    ]
 }
 
 pub fn session_created() -> checkout::Event {
@@ -182,6 +226,7 @@ pub fn checkout_events() -> Vec<Example<checkout::Event>> {
         example("Expired", retrieved(Outcome::Expired)),
         example("", E::SessionUnreadable(failure("resource_missing"))),
         example("", E::GrantLost { holder: rival_id() }),
+        example("", E::InterestLost { group_buy: group_buy() }),
         example("Pending", refunded(PRICE, RefundStatus::Pending)),
         example("Succeeded", refunded(PRICE, RefundStatus::Succeeded)),
         example("Succeeded, not as agreed", refunded(PRICE + 1, RefundStatus::Succeeded)),

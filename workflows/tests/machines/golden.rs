@@ -13,8 +13,8 @@ use workflows::workflow::Workflow;
 use crate::{
     examples::{
         Example, START, checkout_events, connect_onboarding_events, earnings_rollup_events,
-        enabled, handle, link, magic_link_events, page_publish_events, payout_events,
-        plan_subscription_events,
+        enabled, group_buy_events, handle, link, magic_link_events, page_publish_events,
+        payout_events, plan_subscription_events,
     },
     examples_returns::{dispute_events, refund_events},
     explore::{label, transitions},
@@ -42,7 +42,7 @@ fn checkout() {
             Settled, PartlyRefunded, Disputed, ChargedBack, RefundingDuplicate, Refunded,
             Quarantined, Expired, Failed, Cancelled),
         &variants!(Event: Request, SessionCreated, SessionFailed, SessionReported, SessionRetrieved,
-            SessionUnreadable, GrantLost, RefundReported, RefundFailed, ReturnsChanged,
+            SessionUnreadable, GrantLost, InterestLost, RefundReported, RefundFailed, ReturnsChanged,
             ReserveRefund, ReleaseRefund, ChargeRetrieved, ChargeUnreadable,
             ReversalRefused, TransferRefused, FraudWarning, ProcessorFee,
             SellerLost, Cancel, TimerFired),
@@ -73,6 +73,36 @@ fn checkout_of_version_1_is_read() {
     for (label, event) in stored["events"].as_object().unwrap() {
         serde_json::from_value::<Event>(event.clone()).expect(label);
     }
+}
+
+/// Version 2 knew of no group buys.
+#[test]
+fn checkout_of_version_2_is_read() {
+    use workflows::checkout::{Checkout, Event};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/checkout_version_2.json")).unwrap();
+    assert_eq!(stored["version"], 2);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 15);
+    for (name, state) in states {
+        let read = Checkout::upgrade(2, state.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), *state, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
+}
+
+#[test]
+fn group_buy() {
+    use workflows::group_buy::{Event, GroupBuy, State};
+    check::<GroupBuy>(
+        &expect_file!["../golden/group_buy.json"],
+        &group_buy_events(),
+        &variants!(State: Draft, Collecting, Ending, Activated, Lapsed, Cancelled),
+        &variants!(Event: Create, Publish, ThresholdReached, Ended, EndFailed, InterestedListed,
+            ListFailed, Sealed, SealFailed, Cancel, TimerFired),
+    );
 }
 
 #[test]

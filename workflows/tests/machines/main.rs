@@ -18,6 +18,7 @@ mod proportions;
 mod scenarios;
 mod scenarios_connect;
 mod scenarios_disputes;
+mod scenarios_group_buy;
 mod scenarios_links;
 mod scenarios_payout;
 mod scenarios_readings;

@@ -16,6 +16,7 @@ mod checkout_world;
 mod connect_onboarding;
 mod connect_world;
 mod earnings_rollup;
+mod group_buy;
 mod magic_link;
 mod page_publish;
 mod payout;

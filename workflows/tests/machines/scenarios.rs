@@ -107,6 +107,7 @@ fn told_to(message: &Message) -> String {
         Message::Payout(_, event) => event.into(),
         Message::ConnectOnboarding(..)
         | Message::EarningsRollup(..)
+        | Message::GroupBuy(..)
         | Message::MagicLink(..)
         | Message::PagePublish(..)
         | Message::PlanSubscription(..) => unreachable!(),

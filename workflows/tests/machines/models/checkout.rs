@@ -1,4 +1,4 @@
-//! Checkout: what its doc comment promises, in four worlds.
+//! Checkout: what its doc comment promises, in five worlds.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,11 @@ use workflows::{
 
 use super::{
     Call, check,
-    checkout_world::{BY_HAND, Broken, Facts, Holder, OURS, World, refund},
+    checkout_world::{BY_HAND, Broken, Facts, Holder, OURS, World},
 };
 use crate::examples::{
-    FEE, PRICE, START, failure, payment, processor_fee, reported, request, rival_id,
+    FEE, PRICE, START, failure, payment, processor_fee, reported, request,
+    request_of_the_interested,
 };
 
 /// Which world the purchase is in.
@@ -27,6 +28,8 @@ enum Setting {
     Plain,
     /// Another purchase may get the access first.
     Rival,
+    /// Only those may buy who are interested, and the visitor may withdraw.
+    Interest,
     /// What is paid is not what was agreed.
     Mismatch,
     /// Stripe contradicts itself: a closed session is paid after all. An operator discards a call to create
@@ -46,7 +49,8 @@ enum Action {
     Answer(usize),
     /// A webhook, or the message that a fee became known.
     Deliver(Event),
-    GrantLost,
+    Lost,
+    Withdraw,
     Timer,
     SellerLost,
     /// The calls that nobody has taken up yet are dropped with it, or all of them were taken up.
@@ -69,6 +73,11 @@ fn rival() {
 }
 
 #[test]
+fn interest() {
+    check("checkout, interest", CheckoutModel(Setting::Interest));
+}
+
+#[test]
 fn mismatch() {
     check("checkout, mismatch", CheckoutModel(Setting::Mismatch));
 }
@@ -83,7 +92,11 @@ impl Model for CheckoutModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let step = Checkout::start(&request(PRICE, FEE), START).unwrap();
+        let request = match self.0 {
+            Setting::Interest => request_of_the_interested(),
+            _ => request(PRICE, FEE),
+        };
+        let step = Checkout::start(&request, START).unwrap();
         vec![World {
             run: step.state,
             timer: step.wake_at.is_some(),
@@ -93,7 +106,8 @@ impl Model for CheckoutModel {
             refunds: BTreeMap::new(),
             holder: None,
             duplicate: None,
-            grant_lost: false,
+            lost: None,
+            interested: self.0 == Setting::Interest,
             ledger: BTreeMap::new(),
             row: None,
             case: false,
@@ -122,8 +136,11 @@ impl Model for CheckoutModel {
                 _ => {}
             }
         }
-        if world.grant_lost {
-            actions.push(Action::GrantLost);
+        if world.lost.is_some() {
+            actions.push(Action::Lost);
+        }
+        if world.interested {
+            actions.push(Action::Withdraw);
         }
         // Three calls at a time show all that more would.
         if world.calls.len() < 3 {
@@ -160,10 +177,12 @@ impl Model for CheckoutModel {
                     if Some(&session.outcome) == world.session.as_ref());
                 world.untold &= !news;
             }
-            Action::GrantLost => {
-                world.grant_lost = false;
-                world.hear(&Event::GrantLost { holder: rival_id() });
+            Action::Lost => {
+                if let Some(lost) = world.lost.take() {
+                    world.hear(&lost);
+                }
             }
+            Action::Withdraw => world.interested = false,
             Action::Timer => {
                 world.hear(&Event::TimerFired);
             }
@@ -257,7 +276,8 @@ impl CheckoutModel {
         for (id, status) in &sent.refunds {
             let all = [RefundStatus::Pending, RefundStatus::Succeeded, RefundStatus::Failed];
             let status = all.into_iter().find(|known| *known as u8 == *status).unwrap();
-            facts.push(Event::RefundReported(refund(id, self.payment().amount, status)));
+            let refund = world.at_stripe(id, self.payment().amount, status);
+            facts.push(Event::RefundReported(refund));
         }
         facts
     }
@@ -376,6 +396,13 @@ fn sometimes(setting: Setting) -> Vec<Property<CheckoutModel>> {
             }),
             Property::sometimes("settled though called off", |_, world: &World| {
                 matches!(world.run, State::Expiring { .. }) && world.payment().is_some()
+            }),
+        ],
+        Setting::Interest => vec![
+            settled,
+            refunded,
+            Property::sometimes("withdrawn after it was granted", |_, world: &World| {
+                world.holder == Some(Holder::Us) && !world.interested
             }),
         ],
         Setting::Rival => vec![

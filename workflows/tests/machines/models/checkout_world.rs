@@ -18,9 +18,11 @@ use workflows::{
 
 use super::Call;
 use crate::{
-    examples::{FEE, START, checkout_id, failure, rival_id},
+    examples::{FEE, START, checkout_id, failure, group_buy, refund, rival_id},
     examples_returns::charge,
 };
+
+const WITHDRAWN: &str = "interest_withdrawn";
 
 /// The refund that the machine asks for, and one that an operator makes in Stripe's dashboard.
 pub const OURS: &str = "re_1";
@@ -42,7 +44,9 @@ pub struct World {
     /// The refund of a duplicate. The messages between the two are delivered at once: `returns` delays them.
     pub duplicate: Option<refund::State>,
     /// That this purchase lost the access is on its way to it. Our own message: neither lost nor repeated.
-    pub grant_lost: bool,
+    pub lost: Option<Event>,
+    /// Whether the visitor is interested in the group buy that the purchase needs an interest in.
+    pub interested: bool,
     pub ledger: BTreeMap<String, Transaction>,
     /// What the purchase's row says.
     pub row: Option<CheckoutStatus>,
@@ -129,12 +133,17 @@ impl World {
                 self.broken.posted_again |= once && self.ledger.contains_key(&transaction.key);
                 self.ledger.entry(transaction.key.clone()).or_insert(transaction);
             }
-            Record::Grant(_) => {
+            Record::Grant(grant) => {
                 self.broken.wrong_grant |= !self.is_paid_as_agreed();
                 match self.holder {
+                    _ if !grant.interests.is_empty() && !self.interested => {
+                        self.lost = Some(Event::InterestLost { group_buy: group_buy() });
+                    }
                     None => self.holder = Some(Holder::Us),
                     Some(Holder::Us) => {}
-                    Some(Holder::Rival) => self.grant_lost = true,
+                    Some(Holder::Rival) => {
+                        self.lost = Some(Event::GrantLost { holder: rival_id() });
+                    }
                 }
             }
             Record::OperatorCase(_) => self.case = true,
@@ -178,7 +187,7 @@ impl World {
                     Answer::Failed(failure("charge_already_refunded"))
                 } else {
                     self.refund(OURS, RefundStatus::Succeeded);
-                    Answer::RefundCreated(refund(OURS, amount, RefundStatus::Succeeded))
+                    Answer::RefundCreated(self.at_stripe(OURS, amount, RefundStatus::Succeeded))
                 }
             }
             Effect::RetrieveCharge { .. } => Answer::ChargeRetrieved(Box::new(self.charge())),
@@ -194,7 +203,7 @@ impl World {
     pub fn perform_slowly(&mut self, call: usize) {
         if let Effect::CreateRefund { amount, .. } = self.calls[call].effect {
             self.refund(OURS, RefundStatus::Pending);
-            let answer = Answer::RefundCreated(refund(OURS, amount, RefundStatus::Pending));
+            let answer = Answer::RefundCreated(self.at_stripe(OURS, amount, RefundStatus::Pending));
             self.calls[call].answer = Some(answer);
         }
     }
@@ -220,7 +229,7 @@ impl World {
     /// The transfer can be taken back once.
     fn charge(&self) -> Charge {
         let paid = self.payment().unwrap();
-        let refunds = self.refunds.iter().map(|(id, status)| refund(id, paid, *status));
+        let refunds = self.refunds.iter().map(|(id, status)| self.at_stripe(id, paid, *status));
         let back = Share { reversed: paid, fee: FEE };
         let mut charge = charge(
             paid,
@@ -241,6 +250,15 @@ impl World {
         self.sent.refunds.insert((id, status as u8));
     }
 
+    /// A refund as Stripe shows it: ours names what asked for it.
+    pub fn at_stripe(&self, id: &str, amount: i64, status: RefundStatus) -> Refund {
+        let withheld = if self.holder == Some(Holder::Rival) { "duplicate" } else { WITHDRAWN };
+        Refund {
+            asked: (id == OURS).then(|| RefundId::of(checkout_id(), withheld)),
+            ..refund(id, amount, status)
+        }
+    }
+
     /// What is left when nobody does anything more and every webhook is lost.
     pub fn left_alone(&self) -> World {
         let mut world = self.clone();
@@ -251,9 +269,8 @@ impl World {
                 }
                 world.answer(0);
             }
-            if world.grant_lost {
-                world.grant_lost = false;
-                world.hear(&Event::GrantLost { holder: rival_id() });
+            if let Some(lost) = world.lost.take() {
+                world.hear(&lost);
             } else if world.timer {
                 world.hear(&Event::TimerFired);
             }
@@ -318,17 +335,6 @@ impl World {
         let sales = self.ledger.values().filter(|posting| !posting.key.starts_with("fee:"));
         let entries = sales.flat_map(|posting| &posting.entries);
         entries.filter(|entry| of(&entry.account)).map(|entry| entry.amount).sum()
-    }
-}
-
-pub fn refund(id: &str, amount: i64, status: RefundStatus) -> Refund {
-    Refund {
-        id: id.to_owned(),
-        payment_intent: "pi_1".to_owned(),
-        amount,
-        status,
-        asked: (id == OURS).then(|| RefundId::of(checkout_id(), "duplicate")),
-        reason: None,
     }
 }
 

@@ -1,0 +1,129 @@
+//! Gates: what is sold only once a group buy has reached its target, or only to those who are interested in it.
+
+use entities::{
+    group_buy::GroupBuy,
+    offer::{self, Gate},
+    page::Page,
+};
+use poem_openapi::Object;
+use sea_orm::ConnectionTrait;
+use time::OffsetDateTime;
+use workflows::id::GroupBuyId;
+
+use crate::{
+    codes::Code,
+    config::App,
+    group_buy::{GroupBuyStatus, fill_rate},
+    moment::maybe_moment,
+    problem::Problem,
+};
+
+/// How far a group buy is that keeps something closed.
+#[derive(Clone, Debug, PartialEq, Object)]
+#[oai(rename = "GroupBuyStanding", rename_all = "camelCase")]
+pub struct Standing {
+    /// As it stands in addresses.
+    pub slug: String,
+    /// How it stands.
+    pub status: GroupBuyStatus,
+    /// How much interest opens it.
+    pub target_quantity: i64,
+    /// How much there is.
+    pub interest_quantity: i64,
+    /// How much is missing yet.
+    pub missing_quantity: i64,
+    /// How much of the target is reached, rounded down to four decimals.
+    pub fill_rate: f64,
+    /// From when on no interest is taken.
+    pub deadline: Option<OffsetDateTime>,
+    /// Where to read it, and to say that one is interested: `POST …/interest`.
+    pub url: String,
+}
+
+impl Standing {
+    /// Of a group buy of a handle.
+    pub fn of(app: &App, handle: &str, row: &GroupBuy) -> Self {
+        let counts = (row.target_quantity, row.interest_quantity);
+        Self::new(app, handle, (&row.slug, &row.status), counts, row.deadline_at)
+    }
+
+    fn of_gate(app: &App, handle: &str, gate: &Gate) -> Self {
+        let counts = (gate.target_quantity, gate.interest_quantity);
+        Self::new(app, handle, (&gate.slug, &gate.status), counts, gate.deadline_at)
+    }
+
+    fn new(
+        app: &App,
+        handle: &str,
+        (slug, status): (&str, &str),
+        (target, quantity): (i64, i64),
+        deadline: Option<i64>,
+    ) -> Self {
+        Self {
+            slug: slug.to_owned(),
+            status: GroupBuyStatus::of(status),
+            target_quantity: target,
+            interest_quantity: quantity,
+            missing_quantity: (target - quantity).max(0),
+            fill_rate: fill_rate(quantity, target),
+            deadline: maybe_moment(deadline),
+            url: app.url(&format!("/v2/public/group-buys/{handle}/{slug}")),
+        }
+    }
+}
+
+/// Goes on only if every gate before a page is open to a visitor. Returns the group buys in which they must still be
+/// interested when the purchase is settled.
+pub async fn expect_open(
+    app: &App,
+    db: &impl ConnectionTrait,
+    handle: &str,
+    page: &Page,
+    visitor: uuid::Uuid,
+) -> Result<Vec<GroupBuyId>, Problem> {
+    let gates = offer::gates(db, page.id, visitor).await?;
+    for gate in &gates {
+        let standing = Standing::of_gate(app, handle, gate);
+        if standing.status != GroupBuyStatus::Activated {
+            return Err(not_reached(&standing));
+        }
+        if gate.require_active_interest && gate.wanted.is_none() {
+            return Err(interest_required(&standing));
+        }
+    }
+    let mut needed: Vec<_> = gates
+        .iter()
+        .filter(|gate| gate.require_active_interest)
+        .map(|gate| GroupBuyId(gate.group_buy_id))
+        .collect();
+    needed.sort_unstable();
+    needed.dedup();
+    Ok(needed)
+}
+
+/// The refusal of what is closed yet, or stays so.
+pub fn not_reached(standing: &Standing) -> Problem {
+    let Standing { slug, interest_quantity, target_quantity, missing_quantity, .. } = standing;
+    let far = format!("{interest_quantity} of {target_quantity} are wanted");
+    let detail = match standing.status {
+        GroupBuyStatus::Collecting => {
+            format!(
+                "the group buy {slug} has not reached its target: {far}, {missing_quantity} are missing"
+            )
+        }
+        GroupBuyStatus::Lapsed => {
+            format!("the group buy {slug} lapsed before it reached its target: {far}")
+        }
+        GroupBuyStatus::Cancelled => format!("the group buy {slug} was called off"),
+        GroupBuyStatus::Draft | GroupBuyStatus::Activated => {
+            format!("the group buy {slug} has not begun")
+        }
+    };
+    Problem::new(Code::ThresholdNotReached, detail).gated(standing.clone())
+}
+
+fn interest_required(standing: &Standing) -> Problem {
+    let slug = &standing.slug;
+    let detail = format!("only those may buy who are interested in the group buy {slug}");
+    Problem::new(Code::InterestRequired, detail).gated(standing.clone())
+}

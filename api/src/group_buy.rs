@@ -1,0 +1,418 @@
+//! Group buys of a handle: a threshold of interest that opens what is sold. Interest in them is in `interest`,
+//! what they open in `offer`.
+
+use engine::Letter;
+use entities::{
+    group_buy::{self, GroupBuy},
+    group_buy_activation::{self, Activation},
+    handle::Handle,
+};
+use poem::Request;
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::{Header, Path, Query},
+};
+use sea_orm::ConnectionTrait;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workflows::{
+    group_buy::{Event, GroupBuy as Machine},
+    id::{GroupBuyId, HandleId, RunId},
+    message::Message,
+    plan::Feature,
+    workflow::Workflow,
+};
+
+use crate::{
+    answer::{Answer, Created, Shown},
+    auth::Caller,
+    body::{Given, Issues},
+    codes::Code,
+    config::App,
+    handle::permitted,
+    idempotency::{Begun, Ticket, Writer},
+    list,
+    moment::{self, maybe_moment, moment},
+    permission::Permission,
+    plan::expect_feature,
+    problem::{Problem, Refused, refusals},
+    slug::{check_line, check_slug, check_text},
+    tag::Tag,
+};
+
+/// The longest title, in characters.
+const LONGEST_TITLE: usize = 200;
+/// The longest description, in bytes.
+const LONGEST_DESCRIPTION: usize = 20_000;
+/// The largest target that is taken down at all. What is sensible, a preview says.
+const LARGEST_TARGET: i64 = 1_000_000_000;
+/// How far off a deadline may be, in milliseconds: two years.
+const FARTHEST_DEADLINE: i64 = 731 * workflows::Timestamp::DAY;
+
+/// A new group buy.
+#[derive(Debug, Object, Deserialize)]
+#[oai(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
+pub struct NewGroupBuy {
+    /// As it stands in addresses, unique among the handle's group buys.
+    #[oai(validator(pattern = "^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$"))]
+    pub slug: String,
+    /// As people read it.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    pub title: String,
+    /// What it is about.
+    pub description: Option<String>,
+    /// How much interest opens it: the sum of what visitors say they want.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000000000")))]
+    pub target_quantity: i64,
+    /// From when on no interest is taken, RFC 3339: a group buy that has not reached its target by then lapses.
+    /// Without one it goes on until it is called off.
+    #[serde(default, deserialize_with = "moment::read")]
+    pub deadline: Option<OffsetDateTime>,
+}
+
+/// How a group buy stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum GroupBuyStatus {
+    /// Nobody sees it yet.
+    Draft,
+    /// Visitors say that they are interested.
+    Collecting,
+    /// The target was reached, and what it opens is open. It stays so, whoever withdraws.
+    Activated,
+    /// The deadline has passed before the target was reached.
+    Lapsed,
+    /// It was called off.
+    Cancelled,
+}
+
+impl GroupBuyStatus {
+    /// The status of a stored group buy. One of a newer release opens nothing.
+    pub fn of(status: &str) -> Self {
+        match status {
+            "COLLECTING" => Self::Collecting,
+            "ACTIVATED" => Self::Activated,
+            "LAPSED" => Self::Lapsed,
+            "DRAFT" => Self::Draft,
+            _ => Self::Cancelled,
+        }
+    }
+
+    /// As the database keeps it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Draft => "DRAFT",
+            Self::Collecting => "COLLECTING",
+            Self::Activated => "ACTIVATED",
+            Self::Lapsed => "LAPSED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+}
+
+/// How much of the target is reached, rounded down to four decimals, so that 1 means reached. More than 1, where more
+/// was wanted.
+pub fn fill_rate(quantity: i64, target: i64) -> f64 {
+    let parts = i128::from(quantity) * 10_000 / i128::from(target.max(1));
+    // A rate for people, not money: 1e9 times 1e4 is exact in a double.
+    parts as f64 / 10_000.0
+}
+
+/// How and when a group buy was activated, so that anybody can verify it.
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "GroupBuyActivation", rename_all = "camelCase")]
+pub struct ActivationView {
+    /// When the target was reached.
+    pub activated_at: OffsetDateTime,
+    /// How much was needed.
+    pub target_quantity: i64,
+    /// How much was wanted at that moment.
+    pub interest_quantity: i64,
+    /// By how many visitors.
+    pub interested_visitors: i64,
+    /// SHA-256 of the list at `listUrl`, hexadecimal; `null` for the moment that hashing takes.
+    pub sha256: Option<String>,
+    /// The ordered list of the interests that reached the target.
+    pub list_url: String,
+}
+
+impl ActivationView {
+    /// As the API shows it.
+    pub fn of(app: &App, handle: &str, slug: &str, activation: &Activation) -> Self {
+        Self {
+            activated_at: moment(activation.activated_at),
+            target_quantity: activation.target_quantity,
+            interest_quantity: activation.quantity,
+            interested_visitors: activation.interest_count,
+            sha256: activation.hash.clone(),
+            list_url: app.url(&format!("/v2/public/group-buys/{handle}/{slug}/activation")),
+        }
+    }
+}
+
+/// A group buy, as the handle's people see it.
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "GroupBuy", rename_all = "camelCase")]
+pub struct GroupBuyView {
+    /// `gb_…`
+    pub id: String,
+    /// Whose.
+    pub handle: String,
+    /// As it stands in addresses.
+    pub slug: String,
+    /// As people read it.
+    pub title: String,
+    /// What it is about.
+    pub description: String,
+    /// How it stands.
+    pub status: GroupBuyStatus,
+    /// How much interest opens it.
+    pub target_quantity: i64,
+    /// How much there is.
+    pub interest_quantity: i64,
+    /// How many visitors are interested.
+    pub interested_visitors: i64,
+    /// How much of the target is reached, rounded down to four decimals: 1 and more means reached.
+    pub fill_rate: f64,
+    /// From when on no interest is taken.
+    pub deadline: Option<OffsetDateTime>,
+    /// When it was published.
+    pub published_at: Option<OffsetDateTime>,
+    /// When it was activated, lapsed or was called off.
+    pub ended_at: Option<OffsetDateTime>,
+    /// How it was activated, if it was. Lists leave it out.
+    pub activation: Option<ActivationView>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// The run that waits for it to end, and tells those who are interested: `run_…`
+    pub run_id: String,
+}
+
+impl GroupBuyView {
+    /// As the API shows it, without its activation.
+    pub fn of(handle: &str, row: &GroupBuy) -> Self {
+        Self {
+            id: GroupBuyId(row.id).to_string(),
+            handle: handle.to_owned(),
+            slug: row.slug.clone(),
+            title: row.title.clone(),
+            description: row.description.clone(),
+            status: GroupBuyStatus::of(&row.status),
+            target_quantity: row.target_quantity,
+            interest_quantity: row.interest_quantity,
+            interested_visitors: row.interest_count,
+            fill_rate: fill_rate(row.interest_quantity, row.target_quantity),
+            deadline: maybe_moment(row.deadline_at),
+            published_at: maybe_moment(row.published_at),
+            ended_at: maybe_moment(row.ended_at),
+            activation: None,
+            created_at: moment(row.created_at),
+            run_id: RunId::of(Machine::NAME, row.id).to_string(),
+        }
+    }
+}
+
+/// The activation of a group buy, if it was activated.
+pub async fn activation(
+    app: &App,
+    db: &impl ConnectionTrait,
+    handle: &str,
+    row: &GroupBuy,
+) -> Result<Option<ActivationView>, Problem> {
+    if GroupBuyStatus::of(&row.status) != GroupBuyStatus::Activated {
+        return Ok(None);
+    }
+    let found = group_buy_activation::find(db, row.id).await?;
+    Ok(found.map(|activation| ActivationView::of(app, handle, &row.slug, &activation)))
+}
+
+/// Group buys of a handle.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct GroupBuyList {
+    /// In the order they were made.
+    pub data: Vec<GroupBuyView>,
+    /// For `cursor`, while there are more.
+    pub next_cursor: Option<String>,
+}
+
+/// A group buy of a handle, for its people.
+pub async fn of_handle(
+    db: &impl ConnectionTrait,
+    handle: &Handle,
+    slug: &str,
+) -> Result<GroupBuy, Problem> {
+    let unknown =
+        || Problem::new(Code::UnknownGroupBuy, "the handle has no group buy of this slug");
+    // What cannot be a slug is not looked up.
+    check_slug(slug).map_err(|_| unknown())?;
+    group_buy::find(db, handle.id, slug).await?.ok_or_else(unknown)
+}
+
+refusals!(CreateGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, FeatureLocked, UnknownHandle,
+    SlugTaken, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
+refusals!(ReadGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownGroupBuy);
+
+/// Group buys of a handle.
+pub struct GroupBuys;
+
+#[OpenApi(tag = "Tag::GroupBuys")]
+impl GroupBuys {
+    /// Create a group buy
+    ///
+    /// It is a draft until it is published. It needs a plan that has group buys.
+    #[oai(
+        path = "/v2/handles/:handle/group-buys",
+        method = "post",
+        operation_id = "createGroupBuy"
+    )]
+    async fn create(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// Repeating a write with the same key and body gives the first answer again, for 24 hours.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
+        body: Given<NewGroupBuy>,
+    ) -> Result<Created<GroupBuyView>, Refused<CreateGroupBuy>> {
+        let (app, Given(body)) = (App::of(request)?, body);
+        let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysWrite).await?;
+        let draft = draft(&body, app.now())?;
+        let writer = Writer::Subject(&caller.0.subject);
+        let ticket = Ticket::new(writer, key.0, "createGroupBuy", &[&handle.name], &body)?;
+        let write = match ticket.begin_on(app, &handle).await? {
+            Begun::Answered(answer) => return Ok(answer.into()),
+            Begun::Write(write) => write,
+        };
+        expect_feature(app, &write.transaction, handle.id, Feature::GroupBuys).await?;
+        let row = GroupBuy { id: write.subject, handle_id: handle.id, ..draft };
+        if !group_buy::insert(&write.transaction, &row).await? {
+            let detail = format!("{} has a group buy {}", handle.name, row.slug);
+            return Err(Problem::new(Code::SlugTaken, detail).blaming("slug", "is taken").into());
+        }
+        let group_buy = GroupBuyId(row.id);
+        let letter = Letter {
+            source: "api",
+            source_id: format!("group_buy:{group_buy}"),
+            message: Message::GroupBuy(group_buy, Event::Create { group_buy }),
+            handle: Some(HandleId(handle.id)),
+        };
+        let sent = app.engine.send(&write.transaction, letter).await?;
+        let location = format!("/v2/handles/{}/group-buys/{}", handle.name, row.slug);
+        let answer = Answer::created(location, GroupBuyView::of(&handle.name, &row));
+        Ok(write.finish(app, answer, sent.wake_up).await?.into())
+    }
+
+    /// List the group buys of a handle
+    #[oai(path = "/v2/handles/:handle/group-buys", method = "get", operation_id = "listGroupBuys")]
+    async fn list(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// How many, 1 to 100; 20 unless given.
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the list before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Shown<GroupBuyList>, Refused<ReadGroupBuy>> {
+        let app = App::of(request)?;
+        let limit = list::limit(limit.0)?;
+        let after = match cursor.0.as_deref().map(str::parse::<GroupBuyId>) {
+            None => Uuid::nil(),
+            Some(Ok(GroupBuyId(id))) => id,
+            Some(Err(_)) => return Err(list::no_cursor().into()),
+        };
+        let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysRead).await?;
+        let db = app.engine.database().read();
+        let rows = group_buy::list(db, handle.id, after, limit + 1).await?;
+        let (rows, next_cursor) = list::cut(rows, limit, |row| GroupBuyId(row.id).to_string());
+        let data = rows.iter().map(|row| GroupBuyView::of(&handle.name, row)).collect();
+        Ok(Shown::of(GroupBuyList { data, next_cursor }))
+    }
+
+    /// Read a group buy
+    #[oai(
+        path = "/v2/handles/:handle/group-buys/:groupBuySlug",
+        method = "get",
+        operation_id = "getGroupBuy"
+    )]
+    async fn get(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// The group buy, as it stands in addresses.
+        #[oai(name = "groupBuySlug")]
+        slug: Path<String>,
+    ) -> Result<Shown<GroupBuyView>, Refused<ReadGroupBuy>> {
+        let app = App::of(request)?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysRead).await?;
+        let db = app.engine.database().read();
+        let row = of_handle(db, &handle, &slug.0).await?;
+        let activation = activation(app, db, &handle.name, &row).await?;
+        Ok(Shown::of(GroupBuyView { activation, ..GroupBuyView::of(&handle.name, &row) }))
+    }
+}
+
+/// A new group buy as a draft, without its id and handle.
+fn draft(new: &NewGroupBuy, now: i64) -> Result<GroupBuy, Problem> {
+    let mut issues = Issues::new();
+    issues.take("slug", check_slug(&new.slug));
+    let title = issues.take("title", check_line(&new.title, LONGEST_TITLE));
+    let description = new.description.as_deref().unwrap_or_default();
+    issues.take("description", check_text(description, LONGEST_DESCRIPTION));
+    if !(1..=LARGEST_TARGET).contains(&new.target_quantity) {
+        issues.blame("targetQuantity", format!("must be 1 to {LARGEST_TARGET}"));
+    }
+    let deadline = new.deadline.map(millis);
+    if deadline.is_some_and(|deadline| !(now + 1..=now + FARTHEST_DEADLINE).contains(&deadline)) {
+        issues.blame("deadline", "must lie ahead, by two years at most");
+    }
+    issues.settle()?;
+    Ok(GroupBuy {
+        id: Uuid::nil(),
+        handle_id: Uuid::nil(),
+        slug: new.slug.clone(),
+        title: title.unwrap_or_default(),
+        description: description.to_owned(),
+        target_quantity: new.target_quantity,
+        deadline_at: deadline,
+        status: GroupBuyStatus::Draft.name().to_owned(),
+        interest_quantity: 0,
+        interest_count: 0,
+        last_position: 0,
+        published_at: None,
+        ended_at: None,
+        created_at: now,
+    })
+}
+
+fn millis(moment: OffsetDateTime) -> i64 {
+    // Years that do not fit lie far outside of what is taken.
+    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_of_one_means_reached() {
+        for (quantity, target, rate) in [
+            (0, 7, 0.0),
+            (1, 3, 0.3333),
+            (99_999, 100_000, 0.9999),
+            (100_000, 100_000, 1.0),
+            (150, 100, 1.5),
+        ] {
+            let seen = fill_rate(quantity, target);
+            assert!((seen - rate).abs() < 1e-9, "{quantity} of {target}: {seen}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Group buys as the public sees them: what is collected for, how far it is, and how it came about.
+
+use bytes::Bytes;
+use engine::group_buy::ActivationList;
+use entities::{
+    group_buy::{self, GroupBuy},
+    interest, offer,
+};
+use poem::{Body, IntoResponse, Request, Response};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    types::Type,
+};
+use sea_orm::ConnectionTrait;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use workflows::id::GroupBuyId;
+
+use crate::{
+    answer::Shown,
+    codes::Code,
+    config::App,
+    gate,
+    group_buy::{ActivationView, GroupBuyStatus, activation, fill_rate},
+    group_buy_preview::OpeningView,
+    handle::named,
+    interest::InterestView,
+    list,
+    moment::{maybe_moment, moment},
+    problem::{Problem, Refused, refusals},
+    slug::{check_handle, check_slug},
+    tag::Tag,
+    visitor::MaybeVisitor,
+};
+
+/// A group buy, as everybody sees it.
+#[derive(Clone, Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PublicGroupBuy {
+    /// `gb_…`
+    pub id: String,
+    /// Whose.
+    pub handle: String,
+    /// As it stands in addresses.
+    pub slug: String,
+    /// As people read it.
+    pub title: String,
+    /// What it is about.
+    pub description: String,
+    /// How it stands.
+    pub status: GroupBuyStatus,
+    /// How much interest opens it.
+    pub target_quantity: i64,
+    /// How much there is.
+    pub interest_quantity: i64,
+    /// How many visitors are interested.
+    pub interested_visitors: i64,
+    /// How much of the target is reached, rounded down to four decimals: 1 and more means reached.
+    pub fill_rate: f64,
+    /// From when on no interest is taken.
+    pub deadline: Option<OffsetDateTime>,
+    /// When it was published.
+    pub published_at: Option<OffsetDateTime>,
+    /// When it was activated, lapsed or was called off.
+    pub ended_at: Option<OffsetDateTime>,
+    /// How it was activated, if it was. Lists leave it out.
+    pub activation: Option<ActivationView>,
+    /// What it opens, or has opened: those of which the page is published. Lists leave it out.
+    pub offers: Option<Vec<OpeningView>>,
+    /// What the signed-in visitor wants, if anything. Lists leave it out.
+    pub interest: Option<InterestView>,
+}
+
+impl PublicGroupBuy {
+    fn of(handle: &str, row: &GroupBuy) -> Self {
+        Self {
+            id: GroupBuyId(row.id).to_string(),
+            handle: handle.to_owned(),
+            slug: row.slug.clone(),
+            title: row.title.clone(),
+            description: row.description.clone(),
+            status: GroupBuyStatus::of(&row.status),
+            target_quantity: row.target_quantity,
+            interest_quantity: row.interest_quantity,
+            interested_visitors: row.interest_count,
+            fill_rate: fill_rate(row.interest_quantity, row.target_quantity),
+            deadline: row.deadline_at.map(moment),
+            published_at: maybe_moment(row.published_at),
+            ended_at: maybe_moment(row.ended_at),
+            activation: None,
+            offers: None,
+            interest: None,
+        }
+    }
+}
+
+/// Published group buys of a handle.
+#[derive(Debug, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PublicGroupBuyList {
+    /// The newest first.
+    pub data: Vec<PublicGroupBuy>,
+    /// For `cursor`, while there are more.
+    pub next_cursor: Option<String>,
+}
+
+/// A published group buy by its address.
+pub async fn find_published(
+    db: &impl ConnectionTrait,
+    handle: &str,
+    slug: &str,
+) -> Result<GroupBuy, Problem> {
+    // What cannot be one is not looked up.
+    let found = match check_handle(handle).and_then(|()| check_slug(slug)) {
+        Ok(()) => group_buy::find_published(db, handle, slug).await?,
+        Err(_) => None,
+    };
+    let detail = "there is no published group buy at this address";
+    found.ok_or_else(|| Problem::new(Code::UnknownGroupBuy, detail))
+}
+
+refusals!(ListPublicGroupBuys: UnknownHandle);
+refusals!(ReadPublicGroupBuy: UnknownGroupBuy);
+refusals!(ReadActivation: UnknownGroupBuy, ThresholdNotReached);
+
+/// Group buys as the public sees them.
+pub struct PublicGroupBuys;
+
+#[OpenApi(tag = "Tag::Public")]
+impl PublicGroupBuys {
+    /// List the published group buys of a handle
+    ///
+    /// Also those that have ended.
+    #[oai(
+        path = "/v2/public/group-buys/:handle",
+        method = "get",
+        operation_id = "listPublicGroupBuys"
+    )]
+    async fn list(
+        &self,
+        request: &Request,
+        _visitor: MaybeVisitor,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// How many, 1 to 100; 20 unless given.
+        limit: Query<Option<u32>>,
+        /// `nextCursor` of the list before.
+        cursor: Query<Option<String>>,
+    ) -> Result<Shown<PublicGroupBuyList>, Refused<ListPublicGroupBuys>> {
+        let app = App::of(request)?;
+        let limit = list::limit(limit.0)?;
+        let before = match cursor.0.as_deref().map(str::parse::<GroupBuyId>) {
+            None => Uuid::max(),
+            Some(Ok(GroupBuyId(id))) => id,
+            Some(Err(_)) => return Err(list::no_cursor().into()),
+        };
+        let db = app.engine.database().read();
+        let handle = named(db, &handle.0).await?;
+        let rows = group_buy::list_published(db, handle.id, before, limit + 1).await?;
+        let (rows, next_cursor) = list::cut(rows, limit, |row| GroupBuyId(row.id).to_string());
+        let data = rows.iter().map(|row| PublicGroupBuy::of(&handle.name, row)).collect();
+        Ok(Shown::of(PublicGroupBuyList { data, next_cursor }))
+    }
+
+    /// Read a published group buy
+    ///
+    /// How far it is, what it opens, and what the signed-in visitor wants of it.
+    #[oai(
+        path = "/v2/public/group-buys/:handle/:groupBuySlug",
+        method = "get",
+        operation_id = "readPublicGroupBuy"
+    )]
+    async fn read(
+        &self,
+        request: &Request,
+        visitor: MaybeVisitor,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// The group buy, as it stands in addresses.
+        #[oai(name = "groupBuySlug")]
+        slug: Path<String>,
+    ) -> Result<Shown<PublicGroupBuy>, Refused<ReadPublicGroupBuy>> {
+        let app = App::of(request)?;
+        let db = app.engine.database().read();
+        let row = find_published(db, &handle.0, &slug.0).await?;
+        let openings = offer::openings(db, row.id).await?;
+        let shown = openings.iter().map(OpeningView::of).filter(|opening| opening.published);
+        let interest = match &visitor.0 {
+            Some(visitor) => interest::find(db, row.id, visitor.visitor_id).await?,
+            None => None,
+        };
+        Ok(Shown::of(PublicGroupBuy {
+            activation: activation(app, db, &handle.0, &row).await?,
+            offers: Some(shown.collect()),
+            interest: interest.as_ref().map(InterestView::of),
+            ..PublicGroupBuy::of(&handle.0, &row)
+        }))
+    }
+
+    /// Verify an activation
+    ///
+    /// The ordered list of the interests that reached the target, as CSV. Its SHA-256 is the one in the group buy's
+    /// `activation`: `curl …/activation | sha256sum`. The first line names the group buy with its figures, the second the
+    /// columns `position`, `quantity` and `participant`. Visitors know themselves by the `participant` of their own
+    /// interest; nobody finds anybody else.
+    #[oai(
+        path = "/v2/public/group-buys/:handle/:groupBuySlug/activation",
+        method = "get",
+        operation_id = "readGroupBuyActivation"
+    )]
+    async fn activation(
+        &self,
+        request: &Request,
+        _visitor: MaybeVisitor,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// The group buy, as it stands in addresses.
+        #[oai(name = "groupBuySlug")]
+        slug: Path<String>,
+    ) -> Result<ActivationText, Refused<ReadActivation>> {
+        let app = App::of(request)?;
+        let db = app.engine.database().read();
+        let row = find_published(db, &handle.0, &slug.0).await?;
+        match ActivationList::of(db, GroupBuyId(row.id)).await? {
+            Some(list) => Ok(ActivationText::of(app.clone(), list)),
+            None => Err(gate::not_reached(&gate::Standing::of(app, &handle.0, &row)).into()),
+        }
+    }
+}
+
+/// The list of an activation's interests, sent as it is read: it may be long.
+pub struct ActivationText(Body);
+
+const CSV: &str = "text/csv";
+
+impl ActivationText {
+    fn of(app: App, list: ActivationList) -> Self {
+        let parts = futures::stream::try_unfold((app, list), |(app, mut list)| async move {
+            let text = list.next(app.engine.database().read()).await;
+            let text = text.map_err(std::io::Error::other)?;
+            Ok::<_, std::io::Error>(text.map(|text| (Bytes::from(text), (app, list))))
+        });
+        Self(Body::from_bytes_stream(parts))
+    }
+}
+
+impl IntoResponse for ActivationText {
+    fn into_response(self) -> Response {
+        Response::builder().content_type("text/csv; charset=utf-8").body(self.0)
+    }
+}
+
+impl ApiResponse for ActivationText {
+    fn meta() -> MetaResponses {
+        let content = vec![MetaMediaType { content_type: CSV, schema: String::schema_ref() }];
+        let answer = MetaResponse {
+            description: "The list.",
+            status: Some(200),
+            status_range: None,
+            content,
+            headers: Vec::new(),
+        };
+        MetaResponses { responses: vec![answer] }
+    }
+
+    fn register(_: &mut Registry) {}
+}
