@@ -1,9 +1,10 @@
 //! The story: a creator connects Stripe, publishes a paid page, a visitor signs in by magic link, pays, the
-//! webhook settles it, the entitlement opens the page, the earnings show it, and the money goes back.
+//! webhook settles it, the entitlement opens the page, the earnings show it, and the money goes back; then a group buy fills,
+//! and opens a page to those who are interested.
 
 mod give_back;
-
-use std::path::Path;
+mod group_buy;
+mod sign_in;
 
 use engine::Engine;
 use reqwest::StatusCode;
@@ -54,6 +55,7 @@ pub async fn tell(
     story.buy(&visitor).await?;
     story.earn().await?;
     story.give_back(&visitor).await?;
+    story.drop(&visitor).await?;
     story.close().await
 }
 
@@ -123,40 +125,6 @@ impl Story<'_> {
         expect("the page's status", &page["status"], &json!("PUBLISHED"))?;
         self.narrator.step("published", "She publishes a page for 12.00 USD.", &page);
         Ok(())
-    }
-
-    async fn sign_in(&mut self) -> Result<Caller, Fatal> {
-        let body = json!({ "email": VISITOR, "handle": HANDLE });
-        let path = "/v2/visitor/auth/magic-link";
-        self.sluice.post(&Caller::Anybody, path, body, StatusCode::ACCEPTED).await?;
-        let token = self.mailed_token().await?;
-        self.narrator.step(
-            "magic_link",
-            "A visitor asks for a sign-in link; the mail is there.",
-            &json!({}),
-        );
-
-        // A mail scanner opens the link first: that consumes nothing.
-        let path = format!("/v2/visitor/auth/verify?token={token}");
-        self.sluice.get(&Caller::Anybody, &path).await?;
-        let body = json!({ "token": token });
-        let path = "/v2/visitor/auth/verify";
-        let verified = self.sluice.post(&Caller::Anybody, path, body, StatusCode::OK).await?;
-        let cookie = verified.cookie.ok_or("signing in set no cookie")?;
-        self.narrator.step("signed_in", "The link signs the visitor in, once.", &verified.json);
-        Ok(Caller::Visitor(cookie))
-    }
-
-    /// The token of the newest sign-in mail, from the files that stand in for a mail server.
-    async fn mailed_token(&self) -> Result<String, Fatal> {
-        let mails = self.settings.data_dir.join("mail");
-        for _ in 0..1_200 {
-            if let Some(token) = token_in(&mails).await {
-                return Ok(token);
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        Err("the sign-in mail never came".into())
     }
 
     async fn buy(&mut self, visitor: &Caller) -> Result<(), Fatal> {
@@ -255,20 +223,4 @@ fn text(answer: &Value, field: &str) -> Result<String, Fatal> {
         .as_str()
         .map(str::to_owned)
         .ok_or_else(|| format!("no {field} in {answer}").into())
-}
-
-async fn token_in(mails: &Path) -> Option<String> {
-    let mut entries = tokio::fs::read_dir(mails).await.ok()?;
-    while let Ok(Some(entry)) = entries.next_entry().await {
-        if entry.path().extension().is_none_or(|extension| extension != "eml") {
-            continue;
-        }
-        let mail = tokio::fs::read_to_string(entry.path()).await.ok()?;
-        // Long lines may be wrapped for transport (RFC 2045): a line that ends in = goes on.
-        let mail = mail.replace("=\r\n", "").replace("=3D", "=");
-        if let Some((_, rest)) = mail.split_once("verify?token=") {
-            return rest.split_whitespace().next().map(str::to_owned);
-        }
-    }
-    None
 }
