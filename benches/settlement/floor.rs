@@ -8,7 +8,7 @@ use std::{
 use entities::{Database, database::PoolSize};
 use sea_orm::ConnectionTrait;
 
-use crate::load::Percentiles;
+use crate::percentiles::Percentiles;
 
 const CLIENTS: usize = 16;
 const ORDERS_A_CLIENT: usize = 4_000;

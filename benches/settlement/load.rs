@@ -2,22 +2,19 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use entities::{Database, statement::query};
 use sea_orm::FromQueryResult;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
+    connection::Connection,
     installation::Installation,
+    percentiles::Percentiles,
     seed::{OpenCheckout, Template},
 };
 
@@ -35,27 +32,6 @@ pub struct FullSpeed {
 pub struct AtRate {
     pub answered: Percentiles,
     pub settled: Percentiles,
-}
-
-/// Milliseconds.
-pub struct Percentiles {
-    p50: f64,
-    p95: f64,
-    pub p99: f64,
-}
-
-impl fmt::Display for Percentiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms", self.p50, self.p95, self.p99)
-    }
-}
-
-impl Percentiles {
-    pub fn of(mut millis: Vec<f64>) -> Self {
-        millis.sort_by(f64::total_cmp);
-        let at = |share: f64| millis[((millis.len() - 1) as f64 * share) as usize];
-        Self { p50: at(0.50), p95: at(0.95), p99: at(0.99) }
-    }
 }
 
 struct Post {
@@ -200,43 +176,4 @@ async fn newest(database: &Database) -> i64 {
     let sql = "SELECT id, checkout_id FROM ledger_transaction ORDER BY id DESC LIMIT 1";
     let rows: Vec<Settled> = query(database.read(), sql, vec![]).await.unwrap();
     rows.first().map_or(0, |row| row.id)
-}
-
-/// A kept-alive HTTP/1.1 connection that reads just enough of an answer.
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Connection {
-    async fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: vec![0; 8_192] }
-    }
-
-    async fn post(&mut self, request: &[u8]) {
-        self.stream.write_all(request).await.unwrap();
-        let mut filled = 0;
-        loop {
-            let read = self.stream.read(&mut self.buffer[filled..]).await.unwrap();
-            assert!(read > 0, "the connection was closed");
-            filled += read;
-            if let Some(whole) = whole_answer(&self.buffer[..filled]) {
-                assert!(whole.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(whole));
-                return;
-            }
-        }
-    }
-}
-
-/// The answer, once its body is complete.
-fn whole_answer(bytes: &[u8]) -> Option<&[u8]> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    })?;
-    (body.len() >= length).then_some(bytes)
 }

@@ -7,9 +7,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../support/connection.rs"]
+mod connection;
 mod floor;
+#[path = "../support/installation.rs"]
 mod installation;
 mod load;
+#[path = "../support/percentiles.rs"]
+mod percentiles;
+#[path = "../support/process.rs"]
 mod process;
 mod seed;
 
@@ -86,7 +92,7 @@ async fn measure(
     println!("\n{name}");
     let template = seed::event_template().await;
     let orders = seed::checkouts(&installation, options.orders).await;
-    installation.analyze().await;
+    installation.analyze(&["run", "history", "checkout"]).await;
     let before = installation.usage();
     let full = load::at_full_speed(&installation, &template, &orders, options.connections).await;
     let usage = installation.usage().since(&before);

@@ -60,7 +60,8 @@ fn order(n: usize) -> Order {
         fee: amount / 10,
         currency: Currency::USD,
     };
-    Order { sale, visitor: VisitorId(Uuid::now_v7()), early_fee: None }
+    let visitor = VisitorId(Uuid::now_v7());
+    Order { sale, visitor, early_fee: None, interests: Vec::new() }
 }
 
 async fn insert(installation: &Installation, orders: &[Order]) {

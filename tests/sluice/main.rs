@@ -15,6 +15,7 @@ mod arrows;
 mod bounded_redis;
 mod chaos;
 mod command_line;
+mod drop;
 mod kill;
 mod outages;
 mod reconcile;

@@ -70,10 +70,15 @@ impl Shop {
     }
 }
 
-async fn onboard(installation: &Installation, client: &Client, handle: &str, creator: &Caller) {
+/// A creator's handle, on a plan that has everything.
+pub async fn handle(installation: &Installation, client: &Client, handle: &str, creator: &Caller) {
     let body = json!({ "handle": handle, "displayName": handle });
     client.post(creator, "/v2/handles", &format!("handle-{handle}"), &body).await;
     upgrade(installation, client, handle, creator).await;
+}
+
+async fn onboard(installation: &Installation, client: &Client, handle: &str, creator: &Caller) {
+    self::handle(installation, client, handle, creator).await;
     let path = format!("/v2/handles/{handle}/connect/onboarding");
     let begun = client.post(creator, &path, &format!("onboard-{handle}"), &json!({})).await;
     let account = match begun.json["accountId"].as_str() {

@@ -19,6 +19,9 @@ use workflows::effect::Queue;
 
 use crate::process::{self, Usage};
 
+/// By which the sessions of visitors are hashed.
+pub const SECRET: &str = "a-secret-of-the-benchmarks";
+
 /// The running processes and what is needed to look into their database.
 pub struct Installation {
     pub address: SocketAddr,
@@ -67,6 +70,7 @@ async fn start(
         // Nobody is called: the sessions are made up, and mails are paused.
         ("STRIPE_API_BASE", "http://127.0.0.1:9".to_owned()),
         ("STRIPE_SECRET_KEY", "sk_test_bench".to_owned()),
+        ("SLUICE_SECRET", SECRET.to_owned()),
         ("SLUICE_BALANCE_TRANSACTIONS_SECONDS", "3600".to_owned()),
         ("RUST_LOG", "error".to_owned()),
     ];
@@ -106,9 +110,9 @@ impl Installation {
 
     /// The planner is to know how large the seeded tables are, as it would after a while. Tables that are
     /// still empty are left alone: known to be empty, they would be read as a whole for ever after.
-    pub async fn analyze(&self) {
+    pub async fn analyze(&self, tables: &[&str]) {
         let db = self.engine.database().write();
-        for table in ["run", "history", "checkout"] {
+        for table in tables {
             db.execute_unprepared(&format!("ANALYZE {table}")).await.unwrap();
         }
     }
