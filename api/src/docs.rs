@@ -67,6 +67,9 @@ take `Idempotency-Key`; signing in and out, and interest in group buys, make not
 /// Which role may call which route: a test walks every route, and writes what it finds.
 const ACCESS: &str = include_str!("../../openapi/access.md");
 
+/// How the parts play together where it takes several of them.
+const RECIPE: &str = include_str!("../../openapi/reservation_drop.md");
+
 /// Who may act on a handle, and who did.
 type People = (Handles, Members, Tokens, AuditLog);
 /// What creators make.
@@ -99,7 +102,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
         (Webhooks, Runs, Service),
     );
     OpenApiService::new(everything, "Sluice", env!("CARGO_PKG_VERSION"))
-        .description(format!("{DESCRIPTION}\n\n{}", ACCESS.trim_end()))
+        .description(format!("{DESCRIPTION}\n\n{}\n\n{}", RECIPE.trim_end(), ACCESS.trim_end()))
         .server("/")
 }
 

@@ -152,10 +152,10 @@ impl ActivationView {
     }
 }
 
-/// A group buy, as the handle's people see it.
+/// A group buy, as everybody sees it.
 #[derive(Clone, Debug, Object)]
-#[oai(rename = "GroupBuy", rename_all = "camelCase")]
-pub struct GroupBuyView {
+#[oai(rename_all = "camelCase")]
+pub struct GroupBuyFacts {
     /// `gb_…`
     pub id: String,
     /// Whose.
@@ -184,13 +184,9 @@ pub struct GroupBuyView {
     pub ended_at: Option<OffsetDateTime>,
     /// How it was activated, if it was. Lists leave it out.
     pub activation: Option<ActivationView>,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
-    /// The run that waits for it to end, and tells those who are interested: `run_…`
-    pub run_id: String,
 }
 
-impl GroupBuyView {
+impl GroupBuyFacts {
     /// As the API shows it, without its activation.
     pub fn of(handle: &str, row: &GroupBuy) -> Self {
         Self {
@@ -208,24 +204,58 @@ impl GroupBuyView {
             published_at: maybe_moment(row.published_at),
             ended_at: maybe_moment(row.ended_at),
             activation: None,
-            created_at: moment(row.created_at),
-            run_id: RunId::of(Machine::NAME, row.id).to_string(),
         }
+    }
+
+    /// The same with its activation, if it was activated.
+    pub async fn whole(
+        app: &App,
+        db: &impl ConnectionTrait,
+        handle: &str,
+        row: &GroupBuy,
+    ) -> Result<Self, Problem> {
+        let activation = match GroupBuyStatus::of(&row.status) {
+            GroupBuyStatus::Activated => group_buy_activation::find(db, row.id).await?,
+            _ => None,
+        };
+        let activation =
+            activation.map(|activation| ActivationView::of(app, handle, &row.slug, &activation));
+        Ok(Self { activation, ..Self::of(handle, row) })
     }
 }
 
-/// The activation of a group buy, if it was activated.
-pub async fn activation(
-    app: &App,
-    db: &impl ConnectionTrait,
-    handle: &str,
-    row: &GroupBuy,
-) -> Result<Option<ActivationView>, Problem> {
-    if GroupBuyStatus::of(&row.status) != GroupBuyStatus::Activated {
-        return Ok(None);
+/// A group buy, as the handle's people see it.
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "GroupBuy", rename_all = "camelCase")]
+pub struct GroupBuyView {
+    /// What everybody sees, once it is published.
+    #[oai(flatten)]
+    pub facts: GroupBuyFacts,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// The run that waits for it to end, and tells those who are interested: `run_…`
+    pub run_id: String,
+}
+
+impl GroupBuyView {
+    fn of(handle: &str, row: &GroupBuy) -> Self {
+        Self::with(GroupBuyFacts::of(handle, row), row)
     }
-    let found = group_buy_activation::find(db, row.id).await?;
-    Ok(found.map(|activation| ActivationView::of(app, handle, &row.slug, &activation)))
+
+    /// The same with its activation, if it was activated.
+    pub async fn whole(
+        app: &App,
+        db: &impl ConnectionTrait,
+        handle: &str,
+        row: &GroupBuy,
+    ) -> Result<Self, Problem> {
+        Ok(Self::with(GroupBuyFacts::whole(app, db, handle, row).await?, row))
+    }
+
+    fn with(facts: GroupBuyFacts, row: &GroupBuy) -> Self {
+        let run_id = RunId::of(Machine::NAME, row.id).to_string();
+        Self { facts, created_at: moment(row.created_at), run_id }
+    }
 }
 
 /// Group buys of a handle.
@@ -355,8 +385,7 @@ impl GroupBuys {
         let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysRead).await?;
         let db = app.engine.database().read();
         let row = of_handle(db, &handle, &slug.0).await?;
-        let activation = activation(app, db, &handle.name, &row).await?;
-        Ok(Shown::of(GroupBuyView { activation, ..GroupBuyView::of(&handle.name, &row) }))
+        Ok(Shown::of(GroupBuyView::whole(app, db, &handle.name, &row).await?))
     }
 }
 

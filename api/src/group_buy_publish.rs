@@ -26,7 +26,7 @@ use crate::{
     auth::Caller,
     codes::Code,
     config::App,
-    group_buy::{GroupBuyStatus, GroupBuyView, activation, of_handle},
+    group_buy::{GroupBuyStatus, GroupBuyView, of_handle},
     group_buy_preview,
     handle::permitted,
     idempotency::{Begun, Ticket, Write, Writer},
@@ -140,8 +140,7 @@ impl Made<'_> {
             Wish::Cancel => self.cancel(app, &write, &handle, &row).await?,
         };
         let row = of_handle(&write.transaction, &handle, self.slug).await?;
-        let activation = activation(app, &write.transaction, &handle.name, &row).await?;
-        let view = GroupBuyView { activation, ..GroupBuyView::of(&handle.name, &row) };
+        let view = GroupBuyView::whole(app, &write.transaction, &handle.name, &row).await?;
         write.finish(app, Answer::done(view), wake_up).await
     }
 

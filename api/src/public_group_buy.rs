@@ -14,7 +14,6 @@ use poem_openapi::{
     types::Type,
 };
 use sea_orm::ConnectionTrait;
-use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::id::GroupBuyId;
 
@@ -23,77 +22,28 @@ use crate::{
     codes::Code,
     config::App,
     gate,
-    group_buy::{ActivationView, GroupBuyStatus, activation, fill_rate},
+    group_buy::GroupBuyFacts,
     group_buy_preview::OpeningView,
     handle::named,
     interest::InterestView,
     list,
-    moment::{maybe_moment, moment},
     problem::{Problem, Refused, refusals},
     slug::{check_handle, check_slug},
     tag::Tag,
     visitor::MaybeVisitor,
 };
 
-/// A group buy, as everybody sees it.
+/// A published group buy.
 #[derive(Clone, Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct PublicGroupBuy {
-    /// `gb_…`
-    pub id: String,
-    /// Whose.
-    pub handle: String,
-    /// As it stands in addresses.
-    pub slug: String,
-    /// As people read it.
-    pub title: String,
-    /// What it is about.
-    pub description: String,
-    /// How it stands.
-    pub status: GroupBuyStatus,
-    /// How much interest opens it.
-    pub target_quantity: i64,
-    /// How much there is.
-    pub interest_quantity: i64,
-    /// How many visitors are interested.
-    pub interested_visitors: i64,
-    /// How much of the target is reached, rounded down to four decimals: 1 and more means reached.
-    pub fill_rate: f64,
-    /// From when on no interest is taken.
-    pub deadline: Option<OffsetDateTime>,
-    /// When it was published.
-    pub published_at: Option<OffsetDateTime>,
-    /// When it was activated, lapsed or was called off.
-    pub ended_at: Option<OffsetDateTime>,
-    /// How it was activated, if it was. Lists leave it out.
-    pub activation: Option<ActivationView>,
+    /// What everybody sees.
+    #[oai(flatten)]
+    pub facts: GroupBuyFacts,
     /// What it opens, or has opened: those of which the page is published. Lists leave it out.
     pub offers: Option<Vec<OpeningView>>,
     /// What the signed-in visitor wants, if anything. Lists leave it out.
     pub interest: Option<InterestView>,
-}
-
-impl PublicGroupBuy {
-    fn of(handle: &str, row: &GroupBuy) -> Self {
-        Self {
-            id: GroupBuyId(row.id).to_string(),
-            handle: handle.to_owned(),
-            slug: row.slug.clone(),
-            title: row.title.clone(),
-            description: row.description.clone(),
-            status: GroupBuyStatus::of(&row.status),
-            target_quantity: row.target_quantity,
-            interest_quantity: row.interest_quantity,
-            interested_visitors: row.interest_count,
-            fill_rate: fill_rate(row.interest_quantity, row.target_quantity),
-            deadline: row.deadline_at.map(moment),
-            published_at: maybe_moment(row.published_at),
-            ended_at: maybe_moment(row.ended_at),
-            activation: None,
-            offers: None,
-            interest: None,
-        }
-    }
 }
 
 /// Published group buys of a handle.
@@ -160,7 +110,9 @@ impl PublicGroupBuys {
         let handle = named(db, &handle.0).await?;
         let rows = group_buy::list_published(db, handle.id, before, limit + 1).await?;
         let (rows, next_cursor) = list::cut(rows, limit, |row| GroupBuyId(row.id).to_string());
-        let data = rows.iter().map(|row| PublicGroupBuy::of(&handle.name, row)).collect();
+        let facts = rows.iter().map(|row| GroupBuyFacts::of(&handle.name, row));
+        let listed = |facts| PublicGroupBuy { facts, offers: None, interest: None };
+        let data = facts.map(listed).collect();
         Ok(Shown::of(PublicGroupBuyList { data, next_cursor }))
     }
 
@@ -192,10 +144,9 @@ impl PublicGroupBuys {
             None => None,
         };
         Ok(Shown::of(PublicGroupBuy {
-            activation: activation(app, db, &handle.0, &row).await?,
+            facts: GroupBuyFacts::whole(app, db, &handle.0, &row).await?,
             offers: Some(shown.collect()),
             interest: interest.as_ref().map(InterestView::of),
-            ..PublicGroupBuy::of(&handle.0, &row)
         }))
     }
 

@@ -12,7 +12,7 @@ use crate::{
 use engine::wake::NoWakeups;
 
 /// Polls a future so many times and drops it, as a crash would. Returns whether it was done before.
-async fn cut<F: Future>(future: F, polls: usize) -> bool {
+pub async fn cut<F: Future>(future: F, polls: usize) -> bool {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|context| {
@@ -75,7 +75,7 @@ where
 
 /// What a restart and the passing of time do. A server notices the end of a transaction that was cut a
 /// moment later: until then its runs are skipped, and what is due stays due.
-async fn recover(world: &World) {
+pub async fn recover(world: &World) {
     world.engine.clock().advance(engine::LEASE + 1);
     world.engine.sweep(&NoWakeups).await.unwrap();
     world.engine.clock().advance(1_001);

@@ -8,6 +8,7 @@ mod delivery;
 mod earnings;
 mod failures;
 mod grants;
+mod group_buy;
 mod housekeeping;
 mod lease;
 mod plans;
