@@ -15,7 +15,7 @@ pub async fn check(settings: &Settings) -> Result<(), Fatal> {
     }
     match findings.len() {
         0 => {
-            println!("clean: I1, I2, I4, I5, I6 and I7 hold");
+            println!("clean: I1, I2, I4, I5, I6, I7 and I10 hold");
             Ok(())
         }
         count => Err(format!("{count} findings").into()),

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use engine::Trouble;
-use entities::{Database, checkout, magic_link, page, refund, visitor};
+use entities::{Database, checkout, entitlement, magic_link, page, refund, visitor};
 use sea_orm::DbErr;
 use workflows::{
     effect::Mail,
@@ -32,6 +32,8 @@ struct ReceiptText<'a> {
     title: &'a str,
     amount: &'a str,
     checkout: &'a str,
+    /// Whether the buyer may read the page: not, where the payment is given back.
+    is_open: bool,
 }
 
 #[derive(Template)]
@@ -75,19 +77,19 @@ pub async fn write(
         Mail::MagicLink(link) => write_magic_link(database, config, *link).await,
         Mail::Receipt(checkout) => {
             let sale = Sale::find(database, *checkout).await?;
-            let Sale { to, title, amount, checkout } = &sale;
-            let text = rendered(&ReceiptText { title, amount, checkout })?;
+            let Sale { to, title, amount, checkout, is_open } = &sale;
+            let text = rendered(&ReceiptText { title, amount, checkout, is_open: *is_open })?;
             Ok(Written { to: to.clone(), subject: format!("Your receipt for {title}"), text })
         }
         Mail::DuplicateRefunded(checkout) => {
             let sale = Sale::find(database, *checkout).await?;
-            let Sale { to, title, amount, checkout } = &sale;
+            let Sale { to, title, amount, checkout, .. } = &sale;
             let text = rendered(&DuplicateRefundedText { title, amount, checkout })?;
             Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
         }
         Mail::InterestRefunded(checkout) => {
             let sale = Sale::find(database, *checkout).await?;
-            let Sale { to, title, amount, checkout } = &sale;
+            let Sale { to, title, amount, checkout, .. } = &sale;
             let text = rendered(&InterestRefundedText { title, amount, checkout })?;
             Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
         }
@@ -95,12 +97,14 @@ pub async fn write(
             super::group_buy::write(database, config, (*group_buy, *visitor, *news)).await
         }
         Mail::Refunded(refund) => {
-            let Sale { to, title, amount, checkout } = &Sale::refunded(database, *refund).await?;
+            let Sale { to, title, amount, checkout, .. } =
+                &Sale::refunded(database, *refund).await?;
             let text = rendered(&RefundedText { title, amount, checkout })?;
             Ok(Written { to: to.clone(), subject: format!("Your refund for {title}"), text })
         }
         Mail::RefundFailed(refund) => {
-            let Sale { to, title, amount, checkout } = &Sale::refunded(database, *refund).await?;
+            let Sale { to, title, amount, checkout, .. } =
+                &Sale::refunded(database, *refund).await?;
             let text = rendered(&RefundFailedText { title, amount, checkout })?;
             let subject = format!("Your refund for {title} did not arrive");
             Ok(Written { to: to.clone(), subject, text })
@@ -129,6 +133,8 @@ struct Sale {
     title: String,
     amount: String,
     checkout: String,
+    /// Whether the buyer may read the page now.
+    is_open: bool,
 }
 
 impl Sale {
@@ -150,9 +156,11 @@ impl Sale {
         let buyer = visitor::find(db, row.visitor_id).await.map_err(passing)?;
         let buyer = buyer.ok_or_else(|| refused("the visitor is gone"))?;
         let page = page::find_any_handle(db, row.page_id).await.map_err(passing)?;
+        let access = entitlement::find(db, row.page_id, row.visitor_id).await.map_err(passing)?;
         let currency =
             Currency::parse(&row.currency).map_err(|error| refused(&error.to_string()))?;
         Ok(Self {
+            is_open: access.is_some_and(|access| access.is_access()),
             to: buyer.email,
             title: page.map_or_else(|| "your purchase".to_owned(), |page| page.title),
             amount: Money::new(row.amount, currency).to_string(),

@@ -1,13 +1,24 @@
 //! Mail: what it says and to whom, and that twice is once as far as files and SMTP allow.
 
-use engine::{Perform, Task, Trouble};
-use entities::magic_link;
+use engine::{
+    Perform, Task, Trouble,
+    interest::{Change, Interests, Wish},
+};
+use entities::{
+    checkout,
+    entitlement::{self, Entitlement},
+    group_buy::{self, GroupBuy},
+    magic_link,
+    offer::{self, Offer},
+    statement::execute,
+};
 use migration::testing::TestDatabase;
 use uuid::Uuid;
 use workers::mail::{MailPerformer, Transport};
 use workflows::{
     effect::{Answer, Effect, Mail},
-    id::{CheckoutId, MagicLinkId},
+    group_buy::News,
+    id::{CheckoutId, GroupBuyId, MagicLinkId, PageId},
 };
 
 use crate::{
@@ -68,13 +79,99 @@ async fn a_sign_in_mail_has_a_genuine_link_and_its_code() {
 async fn a_receipt_names_what_was_bought_and_for_how_much() {
     let world = world().await;
     let checkout = world.request().await;
-    for mail in [Mail::Receipt(checkout), Mail::DuplicateRefunded(checkout)] {
-        let task = task(Effect::SendMail(mail));
-        into_files(&world).perform(&task).await.unwrap();
-        let mail = read(&world, &task);
+    let mails = [Mail::DuplicateRefunded, Mail::InterestRefunded, Mail::Receipt];
+    for mail in mails {
+        let mail = sent(&world, mail(checkout)).await;
         assert!(mail.contains("How to count cents") && mail.contains("10.00 USD"), "{mail}");
         assert!(mail.contains(&checkout.to_string()), "{mail}");
+        assert!(!mail.contains("is open to you"), "nothing was granted: {mail}");
     }
+    let db = world.engine.database().write();
+    let row = checkout::find_any_handle(db, checkout.0).await.unwrap().unwrap();
+    let access = Entitlement {
+        page_id: row.page_id,
+        visitor_id: row.visitor_id,
+        kind: "PAID".to_owned(),
+        checkout_id: row.id,
+        since: 0,
+    };
+    entitlement::grant(db, &[access]).await.unwrap();
+    assert!(sent(&world, Mail::Receipt(checkout)).await.contains("The page is open to you"));
+}
+
+/// What a mail says.
+async fn sent(world: &World, mail: Mail) -> String {
+    let task = task(Effect::SendMail(mail));
+    into_files(world).perform(&task).await.unwrap();
+    read(world, &task)
+}
+
+#[tokio::test]
+async fn what_became_of_a_group_buy_is_told_with_the_way_to_what_it_opens() {
+    let world = world().await;
+    let visitor = world.visitor().await;
+    let (db, group_buy) = (world.engine.database().write(), GroupBuyId(Uuid::now_v7()));
+    let row = GroupBuy {
+        id: group_buy.0,
+        handle_id: world.handle.0,
+        slug: "drop".to_owned(),
+        title: "The drop".to_owned(),
+        description: String::new(),
+        target_quantity: 9,
+        deadline_at: None,
+        status: "DRAFT".to_owned(),
+        interest_quantity: 0,
+        interest_count: 0,
+        last_position: 0,
+        published_at: None,
+        ended_at: None,
+        created_at: 0,
+    };
+    assert!(group_buy::insert(db, &row).await.unwrap());
+    group_buy::publish(db, group_buy.0, 1).await.unwrap();
+    let told = |news| sent(&world, Mail::GroupBuy { group_buy, visitor, news });
+
+    let mail = told(News::Lapsed).await;
+    assert!(mail.contains("Subject: The drop has not come about"), "{mail}");
+    assert!(mail.contains("until its deadline 0 of 9 were wanted"), "{mail}");
+    let mail = told(News::Cancelled).await;
+    assert!(mail.contains("The drop was called off by its creator"), "{mail}");
+    // Nothing is offered yet; and of what is, only what is published is shown.
+    let mail = told(News::Activated).await;
+    assert!(mail.contains("has reached its target of 9"), "{mail}");
+    assert!(
+        mail.contains("/v2/public/group-buys/") && !mail.contains("/v2/public/pages/"),
+        "{mail}"
+    );
+    assert!(!mail.contains("You told us"), "the interest was withdrawn: {mail}");
+    for (slug, status) in [("open", "PUBLISHED"), ("hidden", "DRAFT")] {
+        let page = PageId(Uuid::now_v7());
+        world.add_page(page, slug).await;
+        let sql = format!("UPDATE page SET status = '{status}' WHERE slug = '{slug}'");
+        execute(db, &sql, vec![]).await.unwrap();
+        let offer = Offer {
+            id: Uuid::now_v7(),
+            handle_id: world.handle.0,
+            page_id: page.0,
+            title: format!("An offer of {slug}"),
+            group_buy_id: Some(group_buy.0),
+            gate: Some("LAUNCH_THRESHOLD".to_owned()),
+            require_active_interest: false,
+            created_at: 0,
+            updated_at: 0,
+        };
+        offer::insert(db, &offer).await.unwrap();
+        offer::link(db, &offer).await.unwrap();
+    }
+    let interests = Interests::start(world.engine.clone());
+    let wish = Wish { group_buy, visitor, change: Change::Want(4) };
+    interests.count(wish).await.unwrap().unwrap();
+    let mail = told(News::Activated).await;
+    assert!(
+        mail.contains("An offer of open") && mail.contains("You told us that you want 4"),
+        "{mail}"
+    );
+    assert!(!mail.contains("An offer of hidden"), "{mail}");
 }
 
 #[tokio::test]
