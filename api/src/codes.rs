@@ -124,6 +124,8 @@ codes! {
         "It has ended, or its deadline has passed: `detail` says which.";
     GroupBuyNotReady, "group_buy_not_ready", CONFLICT, "The group buy cannot be published as it is",
         "`detail` says why; `POST …/preview` says all that is missing.";
+    GroupBuyPublished, "group_buy_published", CONFLICT, "The group buy is no draft any more",
+        "What was published stays as it is: visitors have seen it. Call it off, and make another one.";
     GroupBuyOver, "group_buy_over", CONFLICT, "The group buy has ended",
         "An end stays: make another group buy.";
     AlreadyEntitled, "already_entitled", CONFLICT, "The visitor has access already",

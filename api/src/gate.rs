@@ -72,6 +72,33 @@ impl Standing {
     }
 }
 
+/// A gate before a page.
+#[derive(Clone, Debug, PartialEq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PageGate {
+    /// The group buy that opens it: `ACTIVATED` means open.
+    #[oai(flatten)]
+    pub standing: Standing,
+    /// Whether only those who are interested may buy.
+    pub require_active_interest: bool,
+}
+
+/// The gates before a page.
+pub async fn of_page(
+    app: &App,
+    db: &impl ConnectionTrait,
+    handle: &str,
+    page: &Page,
+) -> Result<Vec<PageGate>, Problem> {
+    // What a visitor wants is shown with the group buy.
+    let gates = offer::gates(db, page.id, uuid::Uuid::nil()).await?;
+    let shown = gates.iter().map(|gate| PageGate {
+        standing: Standing::of_gate(app, handle, gate),
+        require_active_interest: gate.require_active_interest,
+    });
+    Ok(shown.collect())
+}
+
 /// Goes on only if every gate before a page is open to a visitor. Returns the group buys in which they must still be
 /// interested when the purchase is settled.
 pub async fn expect_open(

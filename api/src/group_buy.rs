@@ -13,7 +13,6 @@ use poem_openapi::{
     param::{Header, Path, Query},
 };
 use sea_orm::ConnectionTrait;
-use serde::Deserialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{
@@ -25,52 +24,22 @@ use workflows::{
 };
 
 use crate::{
-    answer::{Answer, Created, Shown},
+    answer::{Answer, Created, Done, Shown},
     auth::Caller,
-    body::{Given, Issues},
+    body::Given,
     codes::Code,
     config::App,
+    group_buy_terms::{self, GroupBuyChange, NewGroupBuy},
     handle::permitted,
     idempotency::{Begun, Ticket, Writer},
     list,
-    moment::{self, maybe_moment, moment},
+    moment::{maybe_moment, moment},
     permission::Permission,
     plan::expect_feature,
     problem::{Problem, Refused, refusals},
-    slug::{check_line, check_slug, check_text},
+    slug::check_slug,
     tag::Tag,
 };
-
-/// The longest title, in characters.
-const LONGEST_TITLE: usize = 200;
-/// The longest description, in bytes.
-const LONGEST_DESCRIPTION: usize = 20_000;
-/// The largest target that is taken down at all. What is sensible, a preview says.
-const LARGEST_TARGET: i64 = 1_000_000_000;
-/// How far off a deadline may be, in milliseconds: two years.
-const FARTHEST_DEADLINE: i64 = 731 * workflows::Timestamp::DAY;
-
-/// A new group buy.
-#[derive(Debug, Object, Deserialize)]
-#[oai(rename_all = "camelCase")]
-#[serde(rename_all = "camelCase")]
-pub struct NewGroupBuy {
-    /// As it stands in addresses, unique among the handle's group buys.
-    #[oai(validator(pattern = "^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$"))]
-    pub slug: String,
-    /// As people read it.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    pub title: String,
-    /// What it is about.
-    pub description: Option<String>,
-    /// How much interest opens it: the sum of what visitors say they want.
-    #[oai(validator(minimum(value = "1"), maximum(value = "1000000000")))]
-    pub target_quantity: i64,
-    /// From when on no interest is taken, RFC 3339: a group buy that has not reached its target by then lapses.
-    /// Without one it goes on until it is called off.
-    #[serde(default, deserialize_with = "moment::read")]
-    pub deadline: Option<OffsetDateTime>,
-}
 
 /// How a group buy stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -283,6 +252,8 @@ pub async fn of_handle(
 
 refusals!(CreateGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, FeatureLocked, UnknownHandle,
     SlugTaken, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
+refusals!(ChangeGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownGroupBuy,
+    GroupBuyPublished, DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(ReadGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownGroupBuy);
 
 /// Group buys of a handle.
@@ -311,7 +282,7 @@ impl GroupBuys {
     ) -> Result<Created<GroupBuyView>, Refused<CreateGroupBuy>> {
         let (app, Given(body)) = (App::of(request)?, body);
         let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysWrite).await?;
-        let draft = draft(&body, app.now())?;
+        let draft = group_buy_terms::draft(&body, app.now())?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "createGroupBuy", &[&handle.name], &body)?;
         let write = match ticket.begin_on(app, &handle).await? {
@@ -387,44 +358,65 @@ impl GroupBuys {
         let row = of_handle(db, &handle, &slug.0).await?;
         Ok(Shown::of(GroupBuyView::whole(app, db, &handle.name, &row).await?))
     }
+
+    /// Change a draft
+    ///
+    /// What is absent stays; a `deadline` of `null` takes it away. What was published stays as it is.
+    #[oai(
+        path = "/v2/handles/:handle/group-buys/:groupBuySlug",
+        method = "patch",
+        operation_id = "changeGroupBuy"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "each is documented")]
+    async fn change(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// The group buy, as it stands in addresses.
+        #[oai(name = "groupBuySlug")]
+        slug: Path<String>,
+        /// Repeating a write with the same key and body gives the first answer again, for 24 hours.
+        #[oai(name = "Idempotency-Key")]
+        key: Header<Option<String>>,
+        body: Given<GroupBuyChange>,
+    ) -> Result<Done<GroupBuyView>, Refused<ChangeGroupBuy>> {
+        let (app, Given(body)) = (App::of(request)?, body);
+        let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysWrite).await?;
+        let row = of_handle(app.engine.database().read(), &handle, &slug.0).await?;
+        group_buy_terms::change(&row, &body, app.now())?;
+        let writer = Writer::Subject(&caller.0.subject);
+        let arguments = [handle.name.as_str(), &slug.0];
+        let ticket = Ticket::new(writer, key.0, "changeGroupBuy", &arguments, &body)?;
+        let write = match ticket.begin_on(app, &handle).await? {
+            Begun::Answered(answer) => return Ok(answer.into()),
+            Begun::Write(write) => write,
+        };
+        let db = &write.transaction;
+        let held = hold(app, db, &row).await?;
+        if held != GroupBuyStatus::Draft {
+            let detail = format!("the group buy is {}", held.name());
+            return Err(Problem::new(Code::GroupBuyPublished, detail).into());
+        }
+        // As it is now that nobody else changes it.
+        let row = of_handle(db, &handle, &slug.0).await?;
+        let changed = group_buy_terms::change(&row, &body, app.now())?;
+        group_buy::change(db, &changed).await?;
+        let answer = Answer::done(GroupBuyView::of(&handle.name, &changed));
+        Ok(write.finish(app, answer, Default::default()).await?.into())
+    }
 }
 
-/// A new group buy as a draft, without its id and handle.
-fn draft(new: &NewGroupBuy, now: i64) -> Result<GroupBuy, Problem> {
-    let mut issues = Issues::new();
-    issues.take("slug", check_slug(&new.slug));
-    let title = issues.take("title", check_line(&new.title, LONGEST_TITLE));
-    let description = new.description.as_deref().unwrap_or_default();
-    issues.take("description", check_text(description, LONGEST_DESCRIPTION));
-    if !(1..=LARGEST_TARGET).contains(&new.target_quantity) {
-        issues.blame("targetQuantity", format!("must be 1 to {LARGEST_TARGET}"));
-    }
-    let deadline = new.deadline.map(millis);
-    if deadline.is_some_and(|deadline| !(now + 1..=now + FARTHEST_DEADLINE).contains(&deadline)) {
-        issues.blame("deadline", "must lie ahead, by two years at most");
-    }
-    issues.settle()?;
-    Ok(GroupBuy {
-        id: Uuid::nil(),
-        handle_id: Uuid::nil(),
-        slug: new.slug.clone(),
-        title: title.unwrap_or_default(),
-        description: description.to_owned(),
-        target_quantity: new.target_quantity,
-        deadline_at: deadline,
-        status: GroupBuyStatus::Draft.name().to_owned(),
-        interest_quantity: 0,
-        interest_count: 0,
-        last_position: 0,
-        published_at: None,
-        ended_at: None,
-        created_at: now,
-    })
-}
-
-fn millis(moment: OffsetDateTime) -> i64 {
-    // Years that do not fit lie far outside of what is taken.
-    i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+/// How a group buy stands, which does not change before the transaction ends.
+pub async fn hold(
+    app: &App,
+    db: &impl ConnectionTrait,
+    row: &GroupBuy,
+) -> Result<GroupBuyStatus, Problem> {
+    let held = group_buy::hold(db, app.engine.clock(), &[row.id]).await?;
+    let held = held.first().ok_or_else(|| Problem::internal("a group buy is gone"))?;
+    Ok(GroupBuyStatus::of(&held.status))
 }
 
 #[cfg(test)]

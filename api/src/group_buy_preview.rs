@@ -184,8 +184,7 @@ fn of_draft(row: &GroupBuy, now: i64) -> Vec<MissingView> {
         all.push(MissingView {
             code: "target_too_large".to_owned(),
             message: format!(
-                "a target of {target} is beyond what is sensible ({SENSIBLE_TARGET}): make another group buy, with a \
-                 smaller one"
+                "a target of {target} is beyond what is sensible ({SENSIBLE_TARGET}): make it smaller"
             ),
             blocks: Blocked::Publishing,
         });
@@ -194,7 +193,7 @@ fn of_draft(row: &GroupBuy, now: i64) -> Vec<MissingView> {
     if is_draft && row.deadline_at.is_some_and(|deadline| deadline <= now) {
         all.push(MissingView {
             code: "deadline_passed".to_owned(),
-            message: "the deadline has passed: make another group buy, with a later one".to_owned(),
+            message: "the deadline has passed: put it off, or take it away".to_owned(),
             blocks: Blocked::Publishing,
         });
     }

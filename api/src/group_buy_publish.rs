@@ -26,7 +26,7 @@ use crate::{
     auth::Caller,
     codes::Code,
     config::App,
-    group_buy::{GroupBuyStatus, GroupBuyView, of_handle},
+    group_buy::{GroupBuyStatus, GroupBuyView, hold, of_handle},
     group_buy_preview,
     handle::permitted,
     idempotency::{Begun, Ticket, Write, Writer},
@@ -153,11 +153,13 @@ impl Made<'_> {
     ) -> Result<WakeUp, Problem> {
         let db = &write.transaction;
         expect_feature(app, db, handle.id, Feature::GroupBuys).await?;
-        match held(app, db, row).await? {
+        match hold(app, db, row).await? {
             GroupBuyStatus::Draft => {}
             GroupBuyStatus::Collecting => return Ok(WakeUp::default()),
             over => return Err(over_since(over)),
         }
+        // As it is now that nobody else changes it.
+        let row = &of_handle(db, handle, self.slug).await?;
         group_buy_preview::expect_publishable(row, app.now())?;
         group_buy::publish(db, row.id, app.now()).await?;
         self.note(app, write, handle, "group_buy.publish").await?;
@@ -173,7 +175,7 @@ impl Made<'_> {
         row: &GroupBuy,
     ) -> Result<WakeUp, Problem> {
         let db = &write.transaction;
-        match held(app, db, row).await? {
+        match hold(app, db, row).await? {
             GroupBuyStatus::Draft | GroupBuyStatus::Collecting => {}
             GroupBuyStatus::Cancelled => return Ok(WakeUp::default()),
             over => return Err(over_since(over)),
@@ -196,17 +198,6 @@ impl Made<'_> {
             .note(app, write, action, Some(handle), self.slug)
             .await
     }
-}
-
-/// How a group buy stands, which does not change before the transaction ends.
-async fn held(
-    app: &App,
-    db: &impl ConnectionTrait,
-    row: &GroupBuy,
-) -> Result<GroupBuyStatus, Problem> {
-    let held = group_buy::hold(db, app.engine.clock(), &[row.id]).await?;
-    let held = held.first().ok_or_else(|| Problem::internal("a group buy is gone"))?;
-    Ok(GroupBuyStatus::of(&held.status))
 }
 
 /// Published once, ended once: the names of these messages say so.

@@ -1,5 +1,6 @@
 //! Moments, as the API writes them: RFC 3339 in UTC.
 
+use poem_openapi::types::MaybeUndefined;
 use serde::{Deserialize, Deserializer, de::Error};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -13,6 +14,13 @@ pub fn moment(millis: i64) -> OffsetDateTime {
 /// The same for a moment that may not be there.
 pub fn maybe_moment(millis: Option<i64>) -> Option<OffsetDateTime> {
     millis.map(moment)
+}
+
+/// Reads a moment that may be left out of a change, or be taken away by it.
+pub fn read_change<'de, D: Deserializer<'de>>(
+    json: D,
+) -> Result<MaybeUndefined<OffsetDateTime>, D::Error> {
+    Ok(read(json)?.map_or(MaybeUndefined::Null, MaybeUndefined::Value))
 }
 
 /// Reads a moment that may be left out of a body.

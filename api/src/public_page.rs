@@ -16,6 +16,7 @@ use crate::{
     answer::Shown,
     codes::Code,
     config::App,
+    gate::{self, PageGate},
     handle::named,
     moment::moment,
     page::{PageMode, PageStatus},
@@ -48,6 +49,8 @@ pub struct PublicPage {
     pub body: Option<String>,
     /// When it was last published.
     pub published_at: Option<OffsetDateTime>,
+    /// The group buys that it waits for, if any: it is sold once all of them are `ACTIVATED`.
+    pub group_buys: Vec<PageGate>,
 }
 
 /// A visitor's access to a page.
@@ -235,7 +238,9 @@ impl PublicPages {
         let (handle, page) = find(app.engine.database().read(), &handle.0, &page_slug.0).await?;
         let access = access(app, &page, visitor.0.as_ref()).await?;
         expect_shown(&page, &access)?;
+        let db = app.engine.database().read();
         Ok(Shown::of(PublicPage {
+            group_buys: gate::of_page(app, db, &handle.name, &page).await?,
             mode: PageMode::of(&page),
             handle: handle.name,
             display_name: handle.display_name,

@@ -231,6 +231,21 @@ pub fn count(together: &mut Together, counts: &[Count]) {
     together.add(sql, rows.values(dialect));
 }
 
+/// Changes a draft that is held.
+pub async fn change(db: &impl ConnectionTrait, draft: &GroupBuy) -> Result<(), DbErr> {
+    let sql = "UPDATE group_buy SET title = $2, description = $3, target_quantity = $4, deadline_at = $5 \
+               WHERE id = $1";
+    let row = draft.clone();
+    let values = vec![
+        row.id.into(),
+        row.title.into(),
+        row.description.into(),
+        row.target_quantity.into(),
+        row.deadline_at.into(),
+    ];
+    execute(db, sql, values).await.map(drop)
+}
+
 /// Publishes a draft that is held.
 pub async fn publish(db: &impl ConnectionTrait, id: Uuid, now: i64) -> Result<(), DbErr> {
     let sql = "UPDATE group_buy SET status = 'COLLECTING', published_at = $2 WHERE id = $1";

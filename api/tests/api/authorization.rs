@@ -77,6 +77,7 @@ fn samples() -> Vec<Sample> {
         sample("createGroupBuy", "/v2/handles/alice/group-buys", group_buy, "201"),
         sample("listGroupBuys", "/v2/handles/alice/group-buys", None, "200"),
         sample("getGroupBuy", "/v2/handles/alice/group-buys/drop", None, "200"),
+        sample("changeGroupBuy", "/v2/handles/alice/group-buys/off", json!({"title": "N"}), "409 group_buy_published"),
         sample("publishGroupBuy", "/v2/handles/alice/group-buys/drop/publish", None, "200"),
         sample("previewGroupBuy", "/v2/handles/alice/group-buys/drop/preview", None, "200"),
         sample("cancelGroupBuy", "/v2/handles/alice/group-buys/off/cancel", None, "200"),
@@ -183,6 +184,8 @@ impl Callers {
         }
         world.group_buy("drop", 5, None).await;
         world.draft("off", 5, None).await;
+        let off = "/v2/handles/alice/group-buys/off/cancel";
+        world.post(off).bearer(token("alice")).send().await.expect(200);
         let offer = world.offer("guide").await;
         world.handle("elsewhere").await;
         let all: Vec<_> = Permission::ALL.iter().map(|scope| scope.name()).collect();

@@ -61,6 +61,10 @@ on_both! {
 
 async fn a_gated_page_is_sold_once_the_target_is_reached(world: World) {
     let (bob, eve) = shop(&world, false).await;
+    let page = world.get("/v2/public/pages/alice/guide").send().await.expect(200);
+    let gate = &page["groupBuys"][0];
+    assert_eq!((&gate["slug"], &gate["status"]), (&json!("drop"), &json!("COLLECTING")));
+    assert_eq!((&gate["missingQuantity"], &gate["requireActiveInterest"]), (&json!(2), &json!(false)));
     let rows = world.rows().await;
     let far = standing(&world.buy(&bob, "alice", "guide").await, "threshold_not_reached");
     assert_eq!(world.rows().await, rows);

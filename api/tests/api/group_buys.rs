@@ -282,6 +282,20 @@ async fn a_preview_says_what_would_happen_and_what_is_missing(world: World) {
     assert_eq!(seen["publishable"], false);
     let refused = world.post(format!("{huge}/publish")).bearer(token("alice")).send().await;
     refused.problem(409, "group_buy_not_ready");
+    // A draft is mended.
+    let mended = json!({"targetQuantity": 9, "deadline": null, "title": " Smaller "});
+    let mended = world.call("PATCH", &huge).bearer(token("alice")).json(mended).send().await;
+    let mended = mended.expect(200);
+    assert_eq!(
+        (&mended["targetQuantity"], &mended["deadline"], &mended["title"]),
+        (&json!(9), &json!(null), &json!("Smaller"))
+    );
+    assert_eq!(mended["description"], "Made once.", "what is absent stays");
+    let put_off = json!({"deadline": world.moment_in(Timestamp::HOUR)});
+    let put_off = world.call("PATCH", &huge).bearer(token("alice")).json(put_off).send().await;
+    assert!(put_off.expect(200)["deadline"].is_string());
+    world.post(format!("{huge}/publish")).bearer(token("alice")).send().await.expect(200);
+    assert_eq!(world.get(&huge).bearer(token("alice")).send().await.expect(200)["targetQuantity"], 9);
 
     world.set_plan("alice", "FREE").await;
     assert!(codes(&preview().await).contains(&"feature_locked".to_owned()));

@@ -6,6 +6,7 @@ use super::*;
 
 const GROUP_BUYS: &str = "/v2/handles/alice/group-buys";
 const DROP: &str = "/v2/handles/alice/group-buys/drop";
+const DRAFT: &str = "/v2/handles/alice/group-buys/draft";
 const OFFERS: &str = "/v2/handles/alice/offers";
 const LINK: &str = "/v2/handles/alice/offers/offer_00000000000070008000000000000001/group-buy";
 const INTEREST: &str = "/v2/public/group-buys/alice/drop/interest";
@@ -49,6 +50,13 @@ pub fn group_buys() -> Vec<Row> {
         ("GET", DROP, Mallory, Nothing, "403 forbidden"),
         ("GET", "/v2/handles/alice/group-buys/none", Alice, Nothing, "404 unknown_group_buy"),
         ("GET", "/v2/handles/alice/group-buys/N%20O", Alice, Nothing, "404 unknown_group_buy"),
+        ("PATCH", DRAFT, Mallory, body!({"title": "N"}), "403 forbidden"),
+        ("PATCH", DRAFT, Alice, body!({"title": ""}), "400 invalid_request title"),
+        ("PATCH", DRAFT, Alice, body!({"targetQuantity": 0}), "400 invalid_request targetQuantity"),
+        ("PATCH", DRAFT, Alice, body!({"deadline": "soon"}), "400 invalid_request deadline"),
+        ("PATCH", DRAFT, Alice, body!({"deadline": "2020-01-01T00:00:00Z"}), "400 invalid_request deadline"),
+        ("PATCH", DROP, Alice, body!({"title": "N"}), "409 group_buy_published"),
+        ("PATCH", "/v2/handles/alice/group-buys/none", Alice, body!({"title": "N"}), "404 unknown_group_buy"),
         ("POST", "/v2/handles/alice/group-buys/drop/publish", Mallory, Nothing, "403 forbidden"),
         ("POST", "/v2/handles/alice/group-buys/none/publish", Alice, Nothing, "404 unknown_group_buy"),
         ("POST", "/v2/handles/alice/group-buys/drop/cancel", Mallory, Nothing, "403 forbidden"),
