@@ -7,68 +7,43 @@ use entities::{
 };
 use poem_openapi::Object;
 use sea_orm::ConnectionTrait;
-use time::OffsetDateTime;
 use workflows::id::GroupBuyId;
 
 use crate::{
     codes::Code,
     config::App,
-    group_buy::{GroupBuyStatus, fill_rate},
+    group_buy_status::{GroupBuyStanding, GroupBuyStatus, fill_rate},
     moment::maybe_moment,
     problem::Problem,
 };
 
-/// How far a group buy is that keeps something closed.
-#[derive(Clone, Debug, PartialEq, Object)]
-#[oai(rename = "GroupBuyStanding", rename_all = "camelCase")]
-pub struct Standing {
-    /// As it stands in addresses.
-    pub slug: String,
-    /// How it stands.
-    pub status: GroupBuyStatus,
-    /// How much interest opens it.
-    pub target_quantity: i64,
-    /// How much there is.
-    pub interest_quantity: i64,
-    /// How much is missing yet.
-    pub missing_quantity: i64,
-    /// How much of the target is reached, rounded down to four decimals.
-    pub fill_rate: f64,
-    /// From when on no interest is taken.
-    pub deadline: Option<OffsetDateTime>,
-    /// Where to read it, and to say that one is interested: `POST …/interest`.
-    pub url: String,
+/// How far a group buy of a handle is.
+pub fn standing(app: &App, handle: &str, row: &GroupBuy) -> GroupBuyStanding {
+    let counts = (row.target_quantity, row.interest_quantity);
+    standing_of(app, handle, (&row.slug, &row.status), counts, row.deadline_at)
 }
 
-impl Standing {
-    /// Of a group buy of a handle.
-    pub fn of(app: &App, handle: &str, row: &GroupBuy) -> Self {
-        let counts = (row.target_quantity, row.interest_quantity);
-        Self::new(app, handle, (&row.slug, &row.status), counts, row.deadline_at)
-    }
+fn standing_of_gate(app: &App, handle: &str, gate: &Gate) -> GroupBuyStanding {
+    let counts = (gate.target_quantity, gate.interest_quantity);
+    standing_of(app, handle, (&gate.slug, &gate.status), counts, gate.deadline_at)
+}
 
-    fn of_gate(app: &App, handle: &str, gate: &Gate) -> Self {
-        let counts = (gate.target_quantity, gate.interest_quantity);
-        Self::new(app, handle, (&gate.slug, &gate.status), counts, gate.deadline_at)
-    }
-
-    fn new(
-        app: &App,
-        handle: &str,
-        (slug, status): (&str, &str),
-        (target, quantity): (i64, i64),
-        deadline: Option<i64>,
-    ) -> Self {
-        Self {
-            slug: slug.to_owned(),
-            status: GroupBuyStatus::of(status),
-            target_quantity: target,
-            interest_quantity: quantity,
-            missing_quantity: (target - quantity).max(0),
-            fill_rate: fill_rate(quantity, target),
-            deadline: maybe_moment(deadline),
-            url: app.url(&format!("/v2/public/group-buys/{handle}/{slug}")),
-        }
+fn standing_of(
+    app: &App,
+    handle: &str,
+    (slug, status): (&str, &str),
+    (target, quantity): (i64, i64),
+    deadline: Option<i64>,
+) -> GroupBuyStanding {
+    GroupBuyStanding {
+        slug: slug.to_owned(),
+        status: GroupBuyStatus::of(status),
+        target_quantity: target,
+        interest_quantity: quantity,
+        missing_quantity: (target - quantity).max(0),
+        fill_rate: fill_rate(quantity, target),
+        deadline: maybe_moment(deadline),
+        url: app.url(&format!("/v2/public/group-buys/{handle}/{slug}")),
     }
 }
 
@@ -78,7 +53,7 @@ impl Standing {
 pub struct PageGate {
     /// The group buy that opens it: `ACTIVATED` means open.
     #[oai(flatten)]
-    pub standing: Standing,
+    pub standing: GroupBuyStanding,
     /// Whether only those who are interested may buy.
     pub require_active_interest: bool,
 }
@@ -93,7 +68,7 @@ pub async fn of_page(
     // What a visitor wants is shown with the group buy.
     let gates = offer::gates(db, page.id, uuid::Uuid::nil()).await?;
     let shown = gates.iter().map(|gate| PageGate {
-        standing: Standing::of_gate(app, handle, gate),
+        standing: standing_of_gate(app, handle, gate),
         require_active_interest: gate.require_active_interest,
     });
     Ok(shown.collect())
@@ -110,7 +85,7 @@ pub async fn expect_open(
 ) -> Result<Vec<GroupBuyId>, Problem> {
     let gates = offer::gates(db, page.id, visitor).await?;
     for gate in &gates {
-        let standing = Standing::of_gate(app, handle, gate);
+        let standing = standing_of_gate(app, handle, gate);
         if standing.status != GroupBuyStatus::Activated {
             return Err(not_reached(&standing));
         }
@@ -129,8 +104,9 @@ pub async fn expect_open(
 }
 
 /// The refusal of what is closed yet, or stays so.
-pub fn not_reached(standing: &Standing) -> Problem {
-    let Standing { slug, interest_quantity, target_quantity, missing_quantity, .. } = standing;
+pub fn not_reached(standing: &GroupBuyStanding) -> Problem {
+    let GroupBuyStanding { slug, interest_quantity, target_quantity, missing_quantity, .. } =
+        standing;
     let far = format!("{interest_quantity} of {target_quantity} are wanted");
     let detail = match standing.status {
         GroupBuyStatus::Collecting => {
@@ -149,7 +125,7 @@ pub fn not_reached(standing: &Standing) -> Problem {
     Problem::new(Code::ThresholdNotReached, detail).gated(standing.clone())
 }
 
-fn interest_required(standing: &Standing) -> Problem {
+fn interest_required(standing: &GroupBuyStanding) -> Problem {
     let slug = &standing.slug;
     let detail = format!("only those may buy who are interested in the group buy {slug}");
     Problem::new(Code::InterestRequired, detail).gated(standing.clone())

@@ -9,7 +9,7 @@ use entities::{
 };
 use poem::Request;
 use poem_openapi::{
-    Enum, Object, OpenApi,
+    Object, OpenApi,
     param::{Header, Path, Query},
 };
 use sea_orm::ConnectionTrait;
@@ -29,6 +29,7 @@ use crate::{
     body::Given,
     codes::Code,
     config::App,
+    group_buy_status::{GroupBuyStatus, fill_rate},
     group_buy_terms::{self, GroupBuyChange, NewGroupBuy},
     handle::permitted,
     idempotency::{Begun, Ticket, Writer},
@@ -37,57 +38,9 @@ use crate::{
     permission::Permission,
     plan::expect_feature,
     problem::{Problem, Refused, refusals},
-    slug::check_slug,
+    slug::{check_handle, check_slug},
     tag::Tag,
 };
-
-/// How a group buy stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[oai(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum GroupBuyStatus {
-    /// Nobody sees it yet.
-    Draft,
-    /// Visitors say that they are interested.
-    Collecting,
-    /// The target was reached, and what it opens is open. It stays so, whoever withdraws.
-    Activated,
-    /// The deadline has passed before the target was reached.
-    Lapsed,
-    /// It was called off.
-    Cancelled,
-}
-
-impl GroupBuyStatus {
-    /// The status of a stored group buy. One of a newer release opens nothing.
-    pub fn of(status: &str) -> Self {
-        match status {
-            "COLLECTING" => Self::Collecting,
-            "ACTIVATED" => Self::Activated,
-            "LAPSED" => Self::Lapsed,
-            "DRAFT" => Self::Draft,
-            _ => Self::Cancelled,
-        }
-    }
-
-    /// As the database keeps it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Draft => "DRAFT",
-            Self::Collecting => "COLLECTING",
-            Self::Activated => "ACTIVATED",
-            Self::Lapsed => "LAPSED",
-            Self::Cancelled => "CANCELLED",
-        }
-    }
-}
-
-/// How much of the target is reached, rounded down to four decimals, so that 1 means reached. More than 1, where more
-/// was wanted.
-pub fn fill_rate(quantity: i64, target: i64) -> f64 {
-    let parts = i128::from(quantity) * 10_000 / i128::from(target.max(1));
-    // A rate for people, not money: 1e9 times 1e4 is exact in a double.
-    parts as f64 / 10_000.0
-}
 
 /// How and when a group buy was activated, so that anybody can verify it.
 #[derive(Clone, Debug, Object)]
@@ -248,6 +201,21 @@ pub async fn of_handle(
     // What cannot be a slug is not looked up.
     check_slug(slug).map_err(|_| unknown())?;
     group_buy::find(db, handle.id, slug).await?.ok_or_else(unknown)
+}
+
+/// A published group buy by its address.
+pub async fn find_published(
+    db: &impl ConnectionTrait,
+    handle: &str,
+    slug: &str,
+) -> Result<GroupBuy, Problem> {
+    // What cannot be one is not looked up.
+    let found = match check_handle(handle).and_then(|()| check_slug(slug)) {
+        Ok(()) => group_buy::find_published(db, handle, slug).await?,
+        Err(_) => None,
+    };
+    let detail = "there is no published group buy at this address";
+    found.ok_or_else(|| Problem::new(Code::UnknownGroupBuy, detail))
 }
 
 refusals!(CreateGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, FeatureLocked, UnknownHandle,
@@ -417,23 +385,4 @@ pub async fn hold(
     let held = group_buy::hold(db, app.engine.clock(), &[row.id]).await?;
     let held = held.first().ok_or_else(|| Problem::internal("a group buy is gone"))?;
     Ok(GroupBuyStatus::of(&held.status))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_of_one_means_reached() {
-        for (quantity, target, rate) in [
-            (0, 7, 0.0),
-            (1, 3, 0.3333),
-            (99_999, 100_000, 0.9999),
-            (100_000, 100_000, 1.0),
-            (150, 100, 1.5),
-        ] {
-            let seen = fill_rate(quantity, target);
-            assert!((seen - rate).abs() < 1e-9, "{quantity} of {target}: {seen}");
-        }
-    }
 }

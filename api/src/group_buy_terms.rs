@@ -9,7 +9,7 @@ use workflows::Timestamp;
 
 use crate::{
     body::Issues,
-    group_buy::GroupBuyStatus,
+    group_buy_status::GroupBuyStatus,
     moment,
     problem::Problem,
     slug::{check_line, check_slug, check_text},

@@ -16,11 +16,11 @@ use crate::{
     body::Given,
     codes::Code,
     config::App,
-    group_buy::{GroupBuyStatus, fill_rate},
+    group_buy::find_published,
+    group_buy_status::{GroupBuyStatus, fill_rate},
     moment::moment,
     origin::SameOrigin,
     problem::{Problem, Refused, refusals},
-    public_group_buy::find_published,
     tag::Tag,
     visitor::Visitor,
 };

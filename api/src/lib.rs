@@ -38,6 +38,7 @@ mod gate;
 mod group_buy;
 mod group_buy_preview;
 mod group_buy_publish;
+mod group_buy_status;
 mod group_buy_terms;
 mod handle;
 mod head;

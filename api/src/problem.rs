@@ -17,7 +17,7 @@ use poem_openapi::{
 };
 use sea_orm::DbErr;
 
-use crate::{blocker::Blocker, codes::Code, gate::Standing, plan::Upgrade};
+use crate::{blocker::Blocker, codes::Code, group_buy_status::GroupBuyStanding, plan::Upgrade};
 
 /// How long a client waits before it repeats what failed for a passing reason, in seconds.
 const PASSING: u64 = 2;
@@ -36,7 +36,7 @@ pub struct Problem {
     /// What the handle's plan lacks.
     pub upgrade: Option<Box<Upgrade>>,
     /// The group buy that keeps something closed.
-    pub group_buy: Option<Box<Standing>>,
+    pub group_buy: Option<Box<GroupBuyStanding>>,
     /// Seconds after which the same request may succeed.
     pub retry_after: Option<u64>,
 }
@@ -98,7 +98,7 @@ impl Problem {
     }
 
     /// Says how far the group buy is that keeps something closed.
-    pub fn gated(mut self, standing: Standing) -> Self {
+    pub fn gated(mut self, standing: GroupBuyStanding) -> Self {
         self.group_buy = Some(Box::new(standing));
         self
     }
@@ -173,7 +173,7 @@ pub struct ProblemDocument {
     pub upgrade: Option<Upgrade>,
     /// Only with `threshold_not_reached` and `interest_required`: the group buy that keeps something closed.
     #[oai(skip_serializing_if_is_none)]
-    pub group_buy: Option<Standing>,
+    pub group_buy: Option<GroupBuyStanding>,
 }
 
 /// The media type of problems.

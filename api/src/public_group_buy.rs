@@ -2,10 +2,7 @@
 
 use bytes::Bytes;
 use engine::group_buy::ActivationList;
-use entities::{
-    group_buy::{self, GroupBuy},
-    interest, offer,
-};
+use entities::{group_buy, interest, offer};
 use poem::{Body, IntoResponse, Request, Response};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
@@ -13,22 +10,19 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
 };
-use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 use workflows::id::GroupBuyId;
 
 use crate::{
     answer::Shown,
-    codes::Code,
     config::App,
     gate,
-    group_buy::GroupBuyFacts,
+    group_buy::{GroupBuyFacts, find_published},
     group_buy_preview::OpeningView,
     handle::named,
     interest::InterestView,
     list,
-    problem::{Problem, Refused, refusals},
-    slug::{check_handle, check_slug},
+    problem::{Refused, refusals},
     tag::Tag,
     visitor::MaybeVisitor,
 };
@@ -54,21 +48,6 @@ pub struct PublicGroupBuyList {
     pub data: Vec<PublicGroupBuy>,
     /// For `cursor`, while there are more.
     pub next_cursor: Option<String>,
-}
-
-/// A published group buy by its address.
-pub async fn find_published(
-    db: &impl ConnectionTrait,
-    handle: &str,
-    slug: &str,
-) -> Result<GroupBuy, Problem> {
-    // What cannot be one is not looked up.
-    let found = match check_handle(handle).and_then(|()| check_slug(slug)) {
-        Ok(()) => group_buy::find_published(db, handle, slug).await?,
-        Err(_) => None,
-    };
-    let detail = "there is no published group buy at this address";
-    found.ok_or_else(|| Problem::new(Code::UnknownGroupBuy, detail))
 }
 
 refusals!(ListPublicGroupBuys: UnknownHandle);
@@ -176,7 +155,7 @@ impl PublicGroupBuys {
         let row = find_published(db, &handle.0, &slug.0).await?;
         match ActivationList::of(db, GroupBuyId(row.id)).await? {
             Some(list) => Ok(ActivationText::of(app.clone(), list)),
-            None => Err(gate::not_reached(&gate::Standing::of(app, &handle.0, &row)).into()),
+            None => Err(gate::not_reached(&gate::standing(app, &handle.0, &row)).into()),
         }
     }
 }
