@@ -56,7 +56,8 @@ pub async fn at_full_speed(
     FullSpeed { rate, answered: Percentiles::of(millis) }
 }
 
-fn request(address: &str, token: &str, drop: usize) -> Vec<u8> {
+/// A visitor wants one of the n-th group buy, as it goes over the wire.
+pub fn request(address: &str, token: &str, drop: usize) -> Vec<u8> {
     let body = r#"{"quantity":1}"#;
     format!(
         "POST /v2/public/group-buys/bench/drop-{drop}/interest HTTP/1.1\r\nhost: {address}\r\n\

@@ -1,5 +1,5 @@
 //! How fast interest in group buys is counted, on one hot group buy and on a thousand, beside the bare update of a counter
-//! by pgbench on the same machine in the same run; and whether it stays as fast as a group buy grows to a million interests.
+//! by pgbench on the same machine in the same run; whether it stays as fast as a group buy grows to a million interests; and how fast an activation is told.
 //!
 //! `cargo bench --bench interest` (PostgreSQL and Redis must be there; see `--help` for what can be set). Each visitor is
 //! signed in and says once what they want, over kept-alive connections, from the first POST to the last answer: what is
@@ -18,6 +18,7 @@ mod percentiles;
 #[path = "../support/process.rs"]
 mod process;
 mod seed;
+mod telling;
 
 use clap::Parser;
 
@@ -38,6 +39,9 @@ struct Options {
     /// To how many interests the hot group buy grows in between.
     #[arg(long, default_value_t = 1_000_000)]
     grown: usize,
+    /// How many are told of an activation.
+    #[arg(long, default_value_t = 100_000)]
+    told: usize,
     /// A PostgreSQL in which databases can be made.
     #[arg(
         long,
@@ -91,14 +95,15 @@ async fn measure(mut installation: Installation, options: &Options, name: &str) 
     println!("\n{name}");
     let visitors = seed::visitors(&installation, 2 * options.interests).await;
     let (early, late) = visitors.split_at(options.interests);
-    seed::group_buys(&installation, MANY + 1).await;
+    seed::group_buys(&installation, MANY + 2).await;
     let tables = ["handle", "group_buy", "visitor", "visitor_session"];
     installation.analyze(&tables).await;
     let one = run(&installation, options, early, 1, "one group buy").await;
     let many = run(&installation, options, early, MANY, "a thousand").await;
-    seed::grow(&installation, options.grown).await;
+    seed::grow(&installation, 0, options.grown).await;
     installation.analyze(&["interest"]).await;
     let grown = run(&installation, options, late, 1, "one, grown").await;
+    telling::measure(&installation, options.told, &late[0]).await;
     println!(
         "  peak memory          {:.1} MB resident, all processes together",
         installation.peak_memory()

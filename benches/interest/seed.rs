@@ -9,11 +9,11 @@ use crate::installation::{Installation, SECRET};
 
 const CHUNK: usize = 5_000;
 
-fn handle() -> Uuid {
+pub fn handle() -> Uuid {
     Uuid::from_u128((0x0199 << 112) | (7 << 76) | (2 << 62) | 1)
 }
 
-fn group_buy(n: usize) -> Uuid {
+pub fn group_buy(n: usize) -> Uuid {
     Uuid::from_u128((0x0199 << 112) | (7 << 76) | (2 << 62) | (1 << 48) | n as u128)
 }
 
@@ -68,9 +68,9 @@ pub async fn visitors(installation: &Installation, count: usize) -> Vec<String> 
     tokens
 }
 
-/// Lets the hot group buy grow by so many interests of visitors who are not seen again.
-pub async fn grow(installation: &Installation, by: usize) {
-    let (db, hot) = (installation.engine.database(), group_buy(0));
+/// Lets the n-th group buy grow by so many interests of visitors who are not seen again.
+pub async fn grow(installation: &Installation, nth: usize, by: usize) {
+    let (db, hot) = (installation.engine.database(), group_buy(nth));
     let mut grown = 0;
     while grown < by {
         let chunk = grown..by.min(grown + CHUNK);
