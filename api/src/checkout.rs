@@ -394,12 +394,23 @@ async fn opened(app: &App, id: CheckoutId) -> Result<Answer<CheckoutView>, Probl
     let begun =
         |run: &entities::run::Run| !matches!(run.state_name.as_str(), "" | "CreatingSession");
     let reached = app.engine.wait(run, app.config.answer_within, begun).await?;
-    let row = checkout::find_any_handle(app.engine.database().read(), id.0).await?;
-    let row = row.ok_or_else(|| Problem::internal(format!("{id} was agreed and is not there")))?;
+    let mut row = agreed(app, id).await?;
+    if !is_granted(app, &row).await? {
+        // It hears in a moment that the visitor has withdrawn the interest that it needs.
+        let given_up = |run: &entities::run::Run| run.state_name == "Failed";
+        app.engine.wait(run, app.config.answer_within, given_up).await?;
+        row = agreed(app, id).await?;
+    }
     let view = CheckoutView::of(&row);
     match (reached, view.status) {
         (Awaited::Elapsed(_), _) => {
             Ok(Answer::accepted(format!("/v2/public/checkouts/{id}"), view))
+        }
+        (Awaited::Reached(_), CheckoutState::Failed)
+            if row.reason.as_deref() == Some("interest_withdrawn") =>
+        {
+            let detail = "the visitor has withdrawn the interest that the page needs";
+            Err(Problem::new(Code::InterestRequired, detail))
         }
         (Awaited::Reached(_), CheckoutState::Failed) => {
             let reason = row.reason.unwrap_or_else(|| "no reason was given".to_owned());
@@ -407,4 +418,18 @@ async fn opened(app: &App, id: CheckoutId) -> Result<Answer<CheckoutView>, Probl
         }
         (Awaited::Reached(_), _) => Ok(Answer::done(view)),
     }
+}
+
+async fn agreed(app: &App, id: CheckoutId) -> Result<Checkout, Problem> {
+    let row = checkout::find_any_handle(app.engine.database().read(), id.0).await?;
+    row.ok_or_else(|| Problem::internal(format!("{id} was agreed and is not there")))
+}
+
+/// Whether what costs nothing was granted, as soon as it is settled. What is to be paid is not settled yet.
+async fn is_granted(app: &App, row: &Checkout) -> Result<bool, Problem> {
+    if row.amount > 0 || CheckoutState::of(row) != CheckoutState::Settled {
+        return Ok(true);
+    }
+    let db = app.engine.database().read();
+    Ok(entitlement::find(db, row.page_id, row.visitor_id).await?.is_some())
 }

@@ -94,7 +94,7 @@ codes! {
     HandleTaken, "handle_taken", CONFLICT, "The handle is taken",
         "Choose another handle.";
     SlugTaken, "slug_taken", CONFLICT, "The handle has something of this slug",
-        "Choose another slug, or change the page that is there: `detail` says what it is.";
+        "Choose another slug: `detail` says what has it.";
     LastOwner, "last_owner", CONFLICT, "A handle keeps an owner",
         "Make somebody else an owner first.";
     VersionConflict, "version_conflict", CONFLICT, "The page was changed meanwhile",
@@ -124,6 +124,8 @@ codes! {
         "It has ended, or its deadline has passed: `detail` says which.";
     GroupBuyNotReady, "group_buy_not_ready", CONFLICT, "The group buy cannot be published as it is",
         "`detail` says why; `POST …/preview` says all that is missing.";
+    OfferLinked, "offer_linked", CONFLICT, "The page is offered through this group buy already",
+        "One offer of a page is linked to a group buy: change that one, or unlink it first.";
     GroupBuyPublished, "group_buy_published", CONFLICT, "The group buy is no draft any more",
         "What was published stays as it is: visitors have seen it. Call it off, and make another one.";
     GroupBuyOver, "group_buy_over", CONFLICT, "The group buy has ended",

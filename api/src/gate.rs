@@ -67,7 +67,8 @@ pub async fn of_page(
 ) -> Result<Vec<PageGate>, Problem> {
     // What a visitor wants is shown with the group buy.
     let gates = offer::gates(db, page.id, uuid::Uuid::nil()).await?;
-    let shown = gates.iter().map(|gate| PageGate {
+    let published = gates.iter().filter(|gate| gate.published_at.is_some());
+    let shown = published.map(|gate| PageGate {
         standing: standing_of_gate(app, handle, gate),
         require_active_interest: gate.require_active_interest,
     });
@@ -85,6 +86,11 @@ pub async fn expect_open(
 ) -> Result<Vec<GroupBuyId>, Problem> {
     let gates = offer::gates(db, page.id, visitor).await?;
     for gate in &gates {
+        // Nobody knows of a draft.
+        if gate.published_at.is_none() {
+            let detail = "the page is not sold yet";
+            return Err(Problem::new(Code::ThresholdNotReached, detail));
+        }
         let standing = standing_of_gate(app, handle, gate);
         if standing.status != GroupBuyStatus::Activated {
             return Err(not_reached(&standing));

@@ -92,6 +92,8 @@ pub struct GroupBuyFacts {
     pub status: GroupBuyStatus,
     /// How much interest opens it.
     pub target_quantity: i64,
+    /// How many one visitor may want.
+    pub max_quantity_per_visitor: i64,
     /// How much there is.
     pub interest_quantity: i64,
     /// How many visitors are interested.
@@ -119,6 +121,7 @@ impl GroupBuyFacts {
             description: row.description.clone(),
             status: GroupBuyStatus::of(&row.status),
             target_quantity: row.target_quantity,
+            max_quantity_per_visitor: row.visitor_limit,
             interest_quantity: row.interest_quantity,
             interested_visitors: row.interest_count,
             fill_rate: fill_rate(row.interest_quantity, row.target_quantity),
@@ -250,13 +253,14 @@ impl GroupBuys {
     ) -> Result<Created<GroupBuyView>, Refused<CreateGroupBuy>> {
         let (app, Given(body)) = (App::of(request)?, body);
         let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysWrite).await?;
-        let draft = group_buy_terms::draft(&body, app.now())?;
         let writer = Writer::Subject(&caller.0.subject);
         let ticket = Ticket::new(writer, key.0, "createGroupBuy", &[&handle.name], &body)?;
         let write = match ticket.begin_on(app, &handle).await? {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
         };
+        // After the key: what was taken once is not judged again by a later time.
+        let draft = group_buy_terms::draft(&body, app.now())?;
         expect_feature(app, &write.transaction, handle.id, Feature::GroupBuys).await?;
         let row = GroupBuy { id: write.subject, handle_id: handle.id, ..draft };
         if !group_buy::insert(&write.transaction, &row).await? {
@@ -353,7 +357,6 @@ impl GroupBuys {
         let (app, Given(body)) = (App::of(request)?, body);
         let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysWrite).await?;
         let row = of_handle(app.engine.database().read(), &handle, &slug.0).await?;
-        group_buy_terms::change(&row, &body, app.now())?;
         let writer = Writer::Subject(&caller.0.subject);
         let arguments = [handle.name.as_str(), &slug.0];
         let ticket = Ticket::new(writer, key.0, "changeGroupBuy", &arguments, &body)?;

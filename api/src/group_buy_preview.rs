@@ -33,7 +33,9 @@ const SENSIBLE_TARGET: i64 = 1_000_000;
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct GroupBuyPreview {
-    /// Whether it can be published as it is: nothing that is missing blocks it.
+    /// How it stands.
+    pub status: GroupBuyStatus,
+    /// Whether it can be published as it is: it is a draft, and nothing that is missing blocks it.
     pub publishable: bool,
     /// How much interest opens it.
     pub target_quantity: i64,
@@ -51,7 +53,7 @@ pub struct GroupBuyPreview {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct PreviewMails {
-    /// How many visitors are interested now: so many mails there would be.
+    /// How many visitors are interested now: so many mails there would be. None, once it has ended.
     pub visitors: i64,
     /// How much they want together.
     pub quantity: i64,
@@ -100,13 +102,36 @@ fn is_published(opening: &Opening) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
 #[oai(rename = "GroupBuyMissing", rename_all = "camelCase")]
 pub struct MissingView {
-    /// Stable, snake case: `no_offer`, `page_not_published`, `connect_not_ready`, `feature_locked`,
-    /// `target_too_large`, `deadline_passed`.
-    pub code: String,
+    /// What.
+    pub code: MissingCode,
     /// What is missing, and what to do about it.
     pub message: String,
     /// What cannot be done without it.
     pub blocks: Blocked,
+}
+
+/// What is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename = "GroupBuyMissingCode", rename_all = "snake_case")]
+pub enum MissingCode {
+    /// The target is beyond what is sensible.
+    TargetTooLarge,
+    /// The deadline has passed.
+    DeadlinePassed,
+    /// The handle's plan has no group buys.
+    FeatureLocked,
+    /// Nothing is opened.
+    NoOffer,
+    /// A page is not published.
+    PageNotPublished,
+    /// A page is open to everybody, and has nothing to be opened.
+    PageIsPublic,
+    /// A page waits for another group buy, too.
+    OtherGateClosed,
+    /// The creator cannot take payments yet.
+    ConnectNotReady,
+    /// One visitor may want as much as opens it.
+    OneVisitorMayOpenIt,
 }
 
 /// What cannot be done.
@@ -117,10 +142,12 @@ pub enum Blocked {
     Publishing,
     /// It may be published and activated, but this would not be sold.
     Sales,
+    /// Nothing is: it is worth a look.
+    Nothing,
 }
 
-fn missing(blocks: Blocked, code: Code, message: impl Into<String>) -> MissingView {
-    MissingView { code: code.name().to_owned(), message: message.into(), blocks }
+fn missing(blocks: Blocked, code: MissingCode, message: impl Into<String>) -> MissingView {
+    MissingView { code, message: message.into(), blocks }
 }
 
 refusals!(PreviewGroupBuy: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownGroupBuy);
@@ -153,16 +180,29 @@ impl GroupBuyPreviews {
         let db = app.engine.database().read();
         let row = of_handle(db, &handle, &slug.0).await?;
         let openings = offer::openings(db, row.id).await?;
-        let mut all = of_draft(&row, app.now());
-        all.extend(of_plan(app, db, &handle).await?);
+        let status = GroupBuyStatus::of(&row.status);
+        let is_draft = status == GroupBuyStatus::Draft;
+        let mut all = Vec::new();
+        if is_draft {
+            all.extend(of_draft(&row, app.now()));
+            all.extend(of_plan(app, db, &handle).await?);
+        }
         all.extend(of_openings(db, &handle, &openings).await?);
-        let is_draft = GroupBuyStatus::of(&row.status) == GroupBuyStatus::Draft;
         let blocked = all.iter().any(|one| one.blocks == Blocked::Publishing);
+        let to_tell = match status {
+            GroupBuyStatus::Draft | GroupBuyStatus::Collecting => {
+                PreviewMails { visitors: row.interest_count, quantity: row.interest_quantity }
+            }
+            GroupBuyStatus::Activated | GroupBuyStatus::Lapsed | GroupBuyStatus::Cancelled => {
+                PreviewMails { visitors: 0, quantity: 0 }
+            }
+        };
         Ok(Shown::of(GroupBuyPreview {
+            status,
             publishable: is_draft && !blocked,
             target_quantity: row.target_quantity,
             missing_quantity: (row.target_quantity - row.interest_quantity).max(0),
-            mails: PreviewMails { visitors: row.interest_count, quantity: row.interest_quantity },
+            mails: to_tell,
             opens: openings.iter().map(OpeningView::of).collect(),
             missing: all,
         }))
@@ -171,8 +211,9 @@ impl GroupBuyPreviews {
 
 /// Goes on only if nothing about the draft itself keeps it from being published.
 pub fn expect_publishable(row: &GroupBuy, now: i64) -> Result<(), Problem> {
-    match of_draft(row, now).first() {
-        Some(first) => Err(Problem::new(Code::GroupBuyNotReady, first.message.clone())),
+    let blocking = of_draft(row, now).into_iter().find(|one| one.blocks == Blocked::Publishing);
+    match blocking {
+        Some(first) => Err(Problem::new(Code::GroupBuyNotReady, first.message)),
         None => Ok(()),
     }
 }
@@ -180,23 +221,22 @@ pub fn expect_publishable(row: &GroupBuy, now: i64) -> Result<(), Problem> {
 /// What is wrong with the draft itself.
 fn of_draft(row: &GroupBuy, now: i64) -> Vec<MissingView> {
     let mut all = Vec::new();
-    if row.target_quantity > SENSIBLE_TARGET {
-        let target = row.target_quantity;
-        all.push(MissingView {
-            code: "target_too_large".to_owned(),
-            message: format!(
-                "a target of {target} is beyond what is sensible ({SENSIBLE_TARGET}): make it smaller"
-            ),
-            blocks: Blocked::Publishing,
-        });
+    let (target, limit) = (row.target_quantity, row.visitor_limit);
+    if target > SENSIBLE_TARGET {
+        let message = format!(
+            "a target of {target} is beyond what is sensible ({SENSIBLE_TARGET}): make it smaller"
+        );
+        all.push(missing(Blocked::Publishing, MissingCode::TargetTooLarge, message));
     }
-    let is_draft = GroupBuyStatus::of(&row.status) == GroupBuyStatus::Draft;
-    if is_draft && row.deadline_at.is_some_and(|deadline| deadline <= now) {
-        all.push(MissingView {
-            code: "deadline_passed".to_owned(),
-            message: "the deadline has passed: put it off, or take it away".to_owned(),
-            blocks: Blocked::Publishing,
-        });
+    if row.deadline_at.is_some_and(|deadline| deadline <= now) {
+        let message = "the deadline has passed: put it off, or take it away";
+        all.push(missing(Blocked::Publishing, MissingCode::DeadlinePassed, message));
+    }
+    if target > 1 && limit >= target {
+        let message = format!(
+            "one visitor may want {limit}, and so open it alone: set maxQuantityPerVisitor"
+        );
+        all.push(missing(Blocked::Nothing, MissingCode::OneVisitorMayOpenIt, message));
     }
     all
 }
@@ -209,7 +249,7 @@ async fn of_plan(
     match expect_feature(app, db, handle.id, Feature::GroupBuys).await {
         Ok(_) => Ok(None),
         Err(problem) if problem.code == Code::FeatureLocked => {
-            Ok(Some(missing(Blocked::Publishing, problem.code, problem.detail)))
+            Ok(Some(missing(Blocked::Publishing, MissingCode::FeatureLocked, problem.detail)))
         }
         Err(problem) => Err(problem),
     }
@@ -224,27 +264,35 @@ async fn of_openings(
     if openings.is_empty() {
         let message =
             "nothing is opened by it: make an offer of a page, and link it to the group buy";
-        let blocks = Blocked::Sales;
-        return Ok(vec![MissingView {
-            code: "no_offer".to_owned(),
-            message: message.to_owned(),
-            blocks,
-        }]);
+        return Ok(vec![missing(Blocked::Sales, MissingCode::NoOffer, message)]);
     }
-    let unpublished = openings.iter().filter(|opening| !is_published(opening)).map(|opening| {
-        let message = format!("the page {} is not published: publish it", opening.page_slug);
-        missing(Blocked::Sales, Code::PageNotPublished, message)
-    });
-    let mut all: Vec<_> = unpublished.collect();
+    let mut all: Vec<_> = openings.iter().filter_map(of_opening).collect();
     if openings.iter().any(|opening| opening.page_mode == "PAID") {
         let account = connect_account::of_handle(db, handle.id).await?;
         match blocker::expect_connected(account.as_ref()) {
             Ok(_) => {}
             Err(problem) if problem.code == Code::ConnectNotReady => {
-                all.push(missing(Blocked::Sales, problem.code, problem.detail));
+                all.push(missing(Blocked::Sales, MissingCode::ConnectNotReady, problem.detail));
             }
             Err(problem) => return Err(problem),
         }
     }
     Ok(all)
+}
+
+fn of_opening(opening: &Opening) -> Option<MissingView> {
+    let page = &opening.page_slug;
+    let (code, message) = if opening.page_mode == "PUBLIC" {
+        let message = format!("the page {page} is open to everybody, and has nothing to be opened");
+        (MissingCode::PageIsPublic, message)
+    } else if !is_published(opening) {
+        let message = format!("the page {page} is not published: publish it");
+        (MissingCode::PageNotPublished, message)
+    } else if opening.other_gates > 0 {
+        let message = format!("the page {page} waits for another group buy, too");
+        (MissingCode::OtherGateClosed, message)
+    } else {
+        return None;
+    };
+    Some(missing(Blocked::Sales, code, message))
 }

@@ -153,12 +153,14 @@ impl Made<'_> {
         row: &GroupBuy,
     ) -> Result<WakeUp, Problem> {
         let db = &write.transaction;
-        expect_feature(app, db, handle.id, Feature::GroupBuys).await?;
         match hold(app, db, row).await? {
             GroupBuyStatus::Draft => {}
-            GroupBuyStatus::Collecting => return Ok(WakeUp::default()),
+            GroupBuyStatus::Collecting | GroupBuyStatus::Activated => {
+                return Ok(WakeUp::default());
+            }
             over => return Err(over_since(over)),
         }
+        expect_feature(app, db, handle.id, Feature::GroupBuys).await?;
         // As it is now that nobody else changes it.
         let row = &of_handle(db, handle, self.slug).await?;
         group_buy_preview::expect_publishable(row, app.now())?;

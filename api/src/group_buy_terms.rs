@@ -21,6 +21,8 @@ const LONGEST_TITLE: usize = 200;
 const LONGEST_DESCRIPTION: usize = 20_000;
 /// The largest target that is taken down at all. What is sensible, a preview says.
 const LARGEST_TARGET: i64 = 1_000_000_000;
+/// How many one visitor may want at most.
+const LARGEST_QUANTITY: i64 = 1_000;
 /// How far off a deadline may be, in milliseconds: two years.
 const FARTHEST_DEADLINE: i64 = 731 * Timestamp::DAY;
 
@@ -40,6 +42,9 @@ pub struct NewGroupBuy {
     /// How much interest opens it: the sum of what visitors say they want.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000000000")))]
     pub target_quantity: i64,
+    /// How many one visitor may want; 1,000 unless given, which is the most.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+    pub max_quantity_per_visitor: Option<i64>,
     /// From when on no interest is taken, RFC 3339: a group buy that has not reached its target by then lapses.
     /// Without one it goes on until it is called off.
     #[serde(default, deserialize_with = "moment::read")]
@@ -52,11 +57,16 @@ pub struct NewGroupBuy {
 #[serde(rename_all = "camelCase")]
 pub struct GroupBuyChange {
     /// As people read it.
+    #[oai(validator(min_length = 1, max_length = 200))]
     pub title: Option<String>,
     /// What it is about.
     pub description: Option<String>,
     /// How much interest opens it.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000000000")))]
     pub target_quantity: Option<i64>,
+    /// How many one visitor may want.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
+    pub max_quantity_per_visitor: Option<i64>,
     /// From when on no interest is taken, RFC 3339; `null`: it goes on until it is called off.
     #[serde(default, deserialize_with = "moment::read_change")]
     pub deadline: MaybeUndefined<OffsetDateTime>,
@@ -73,6 +83,7 @@ pub fn draft(new: &NewGroupBuy, now: i64) -> Result<GroupBuy, Problem> {
         title: new.title.clone(),
         description: new.description.clone().unwrap_or_default(),
         target_quantity: new.target_quantity,
+        visitor_limit: new.max_quantity_per_visitor.unwrap_or(LARGEST_QUANTITY),
         deadline_at: new.deadline.map(millis),
         status: GroupBuyStatus::Draft.name().to_owned(),
         interest_quantity: 0,
@@ -95,6 +106,7 @@ pub fn change(row: &GroupBuy, change: &GroupBuyChange, now: i64) -> Result<Group
         changed.description.clone_from(description);
     }
     changed.target_quantity = change.target_quantity.unwrap_or(row.target_quantity);
+    changed.visitor_limit = change.max_quantity_per_visitor.unwrap_or(row.visitor_limit);
     match change.deadline {
         MaybeUndefined::Undefined => {}
         MaybeUndefined::Null => changed.deadline_at = None,
@@ -109,6 +121,9 @@ fn checked(row: GroupBuy, mut issues: Issues, now: i64) -> Result<GroupBuy, Prob
     issues.take("description", check_text(&row.description, LONGEST_DESCRIPTION));
     if !(1..=LARGEST_TARGET).contains(&row.target_quantity) {
         issues.blame("targetQuantity", format!("must be 1 to {LARGEST_TARGET}"));
+    }
+    if !(1..=LARGEST_QUANTITY).contains(&row.visitor_limit) {
+        issues.blame("maxQuantityPerVisitor", format!("must be 1 to {LARGEST_QUANTITY}"));
     }
     let ahead = now + 1..=now + FARTHEST_DEADLINE;
     if row.deadline_at.is_some_and(|deadline| !ahead.contains(&deadline)) {

@@ -5,7 +5,8 @@ use poem::{
     http::{Method, header},
 };
 
-const LIVE: &str = "text/event-stream";
+/// What is sent as it is made: events without an end, and lists that may be long.
+const STREAMED: [&str; 2] = ["text/event-stream", "text/csv"];
 
 /// Answers HEAD wherever GET is answered. Stands outside everything that draws answers.
 pub struct HeadAsGet;
@@ -31,8 +32,9 @@ impl<E: Endpoint> Endpoint for HeadAsGetEndpoint<E> {
         request.set_method(Method::GET);
         let mut response = self.0.call(request).await?.into_response();
         let body = response.take_body();
-        // A live body has no length, and no end to wait for.
-        if !response.content_type().is_some_and(|kind| kind.starts_with(LIVE))
+        // A streamed body has no length to be known, or no end to wait for.
+        let is_streamed = |kind: &str| STREAMED.iter().any(|streamed| kind.starts_with(streamed));
+        if !response.content_type().is_some_and(is_streamed)
             && let Ok(bytes) = body.into_bytes().await
         {
             response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());

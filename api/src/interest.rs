@@ -25,15 +25,12 @@ use crate::{
     visitor::Visitor,
 };
 
-/// How many one visitor may want.
-const LARGEST_QUANTITY: i64 = 1_000;
-
 /// How many a visitor wants.
 #[derive(Debug, Object, Deserialize)]
 #[oai(rename_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub struct InterestWish {
-    /// How many are wanted, in place of what was wanted before.
+    /// How many are wanted, in place of what was wanted before: at most the group buy's `maxQuantityPerVisitor`.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000")))]
     pub quantity: i64,
 }
@@ -129,10 +126,6 @@ impl InterestRoutes {
         body: Given<InterestWish>,
     ) -> Result<CreatedOrDone<InterestCounted>, Refused<ShowInterest>> {
         let quantity = body.0.quantity;
-        if !(1..=LARGEST_QUANTITY).contains(&quantity) {
-            let message = format!("must be 1 to {LARGEST_QUANTITY}");
-            return Err(Problem::field("quantity", message).into());
-        }
         let said = Said { request, visitor: &visitor, handle: &handle.0, slug: &slug.0 };
         let (row, counted) = said.count(Change::Want(quantity)).await?;
         let view = InterestCounted::of(&row, &counted);
@@ -185,6 +178,12 @@ impl Said<'_> {
     async fn count(&self, change: Change) -> Result<(GroupBuy, Counted), Problem> {
         let app = App::of(self.request)?;
         let row = find_published(app.engine.database().read(), self.handle, self.slug).await?;
+        // It stays as it was published.
+        if let Change::Want(quantity) = change
+            && !(1..=row.visitor_limit).contains(&quantity)
+        {
+            return Err(Problem::field("quantity", format!("must be 1 to {}", row.visitor_limit)));
+        }
         let group_buy = GroupBuyId(row.id);
         let visitor = VisitorId(self.visitor.0.visitor_id);
         let counted = app.interests.count(Wish { group_buy, visitor, change }).await?;

@@ -26,14 +26,14 @@ use crate::{
     body::{Given, Issues},
     codes::Code,
     config::App,
-    group_buy::of_handle as group_buy_of_handle,
+    group_buy::{hold, of_handle as group_buy_of_handle},
     group_buy_publish::over_since,
     group_buy_status::GroupBuyStatus,
     handle::permitted,
     idempotency::{Begun, Ticket, Write, Writer},
     list,
     moment::moment,
-    page::of_handle as page_of_handle,
+    page::{PageMode, of_handle as page_of_handle},
     permission::Permission,
     plan::expect_feature,
     problem::{Problem, Refused, refusals},
@@ -144,8 +144,9 @@ pub struct OfferList {
 refusals!(CreateOffer: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownPage,
     DailyLimit, TooLarge, UnsupportedMediaType, IdempotencyMismatch, IdempotencyInProgress);
 refusals!(ListOffers: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle);
+refusals!(ReadOffer: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownOffer);
 refusals!(LinkOffer: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownOffer,
-    UnknownGroupBuy, FeatureLocked, GroupBuyOver, DailyLimit, TooLarge, UnsupportedMediaType,
+    UnknownGroupBuy, FeatureLocked, GroupBuyOver, NotForSale, OfferLinked, DailyLimit, TooLarge, UnsupportedMediaType,
     IdempotencyMismatch, IdempotencyInProgress);
 refusals!(UnlinkOffer: Unauthorized, TokenInvalid, TokenExpired, Forbidden, UnknownHandle, UnknownOffer,
     DailyLimit, IdempotencyMismatch, IdempotencyInProgress);
@@ -190,13 +191,12 @@ impl Offers {
             page_id: page.id,
             title: title.unwrap_or_default(),
             group_buy_id: None,
-            gate: None,
             require_active_interest: false,
             created_at: now,
             updated_at: now,
         };
         offer::insert(&write.transaction, &row).await?;
-        let location = format!("/v2/handles/{}/offers", handle.name);
+        let location = format!("/v2/handles/{}/offers/{}", handle.name, OfferId(row.id));
         let answer = Answer::created(location, OfferView::of(&handle.name, &row, &page.slug, None));
         Ok(write.finish(app, answer, Default::default()).await?.into())
     }
@@ -226,6 +226,25 @@ impl Offers {
         let rows = offer::list(db, handle.id, after, limit + 1).await?;
         let (rows, next_cursor) = list::cut(rows, limit, |row| OfferId(row.id).to_string());
         Ok(Shown::of(OfferList { data: views(db, &handle, &rows).await?, next_cursor }))
+    }
+
+    /// Read an offer
+    #[oai(path = "/v2/handles/:handle/offers/:offerId", method = "get", operation_id = "getOffer")]
+    async fn get(
+        &self,
+        request: &Request,
+        caller: Caller,
+        /// The handle, as it stands in addresses.
+        handle: Path<String>,
+        /// `offer_…`
+        #[oai(name = "offerId")]
+        offer_id: Path<String>,
+    ) -> Result<Shown<OfferView>, Refused<ReadOffer>> {
+        let app = App::of(request)?;
+        let handle = permitted(app, &caller.0, &handle.0, Permission::GroupBuysRead).await?;
+        let db = app.engine.database().read();
+        let row = of_handle(db, &handle, &offer_id.0).await?;
+        Ok(Shown::of(shown(db, &handle, &row).await?))
     }
 
     /// Link an offer to a group buy
@@ -265,22 +284,21 @@ impl Offers {
             Begun::Write(write) => write,
         };
         expect_feature(app, &write.transaction, handle.id, Feature::GroupBuys).await?;
-        match GroupBuyStatus::of(&group_buy.status) {
+        match hold(app, &write.transaction, &group_buy).await? {
             GroupBuyStatus::Draft | GroupBuyStatus::Collecting | GroupBuyStatus::Activated => {}
             over @ (GroupBuyStatus::Lapsed | GroupBuyStatus::Cancelled) => {
                 return Err(over_since(over).into());
             }
         }
+        expect_for_sale(&write.transaction, &row).await?;
         let linked = Offer {
             group_buy_id: Some(group_buy.id),
-            gate: Some("LAUNCH_THRESHOLD".to_owned()),
             require_active_interest: body.require_active_interest,
-            updated_at: app.now(),
             ..row
         };
         let author = Author::of(request, &caller.0);
         let change = Change { app, handle: &handle, author, action: "offer.link" };
-        Ok(change.save(write, &linked).await?.into())
+        Ok(change.save(write, linked).await?.into())
     }
 
     /// Unlink an offer from its group buy
@@ -314,16 +332,19 @@ impl Offers {
             Begun::Answered(answer) => return Ok(answer.into()),
             Begun::Write(write) => write,
         };
-        let unlinked = Offer {
-            group_buy_id: None,
-            gate: None,
-            require_active_interest: false,
-            updated_at: app.now(),
-            ..row
-        };
+        let unlinked = Offer { group_buy_id: None, require_active_interest: false, ..row };
         let author = Author::of(request, &caller.0);
         let change = Change { app, handle: &handle, author, action: "offer.unlink" };
-        Ok(change.save(write, &unlinked).await?.into())
+        Ok(change.save(write, unlinked).await?.into())
+    }
+}
+
+/// What everybody may read has nothing to be opened.
+async fn expect_for_sale(db: &impl ConnectionTrait, offer: &Offer) -> Result<(), Problem> {
+    let page = page::find_any_handle(db, offer.page_id).await?;
+    match page.is_some_and(|page| PageMode::of(&page) == PageMode::Public) {
+        false => Ok(()),
+        true => Err(Problem::new(Code::NotForSale, "the offer's page is open to everybody")),
     }
 }
 
@@ -336,13 +357,22 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    async fn save(self, write: Write, offer: &Offer) -> Result<Answer<OfferView>, Problem> {
+    /// Saves an offer with its link, if it is another one than before.
+    async fn save(self, write: Write, offer: Offer) -> Result<Answer<OfferView>, Problem> {
         let Self { app, handle, author, action } = self;
-        offer::link(&write.transaction, offer).await?;
-        let target = OfferId(offer.id).to_string();
-        author.note(app, &write, action, Some(handle), target).await?;
-        let mut views = views(&write.transaction, handle, std::slice::from_ref(offer)).await?;
-        let view = views.pop().ok_or_else(|| Problem::internal("an offer has no page"))?;
+        let db = &write.transaction;
+        let known = offer::find(db, handle.id, offer.id).await?;
+        if known.as_ref() != Some(&offer) {
+            let changed = Offer { updated_at: app.now(), ..offer.clone() };
+            if !offer::link(db, &changed).await? {
+                let detail = "another offer of the page is linked to this group buy";
+                return Err(Problem::new(Code::OfferLinked, detail));
+            }
+            author.note(app, &write, action, Some(handle), OfferId(offer.id).to_string()).await?;
+        }
+        let saved = offer::find(db, handle.id, offer.id).await?;
+        let saved = saved.ok_or_else(|| Problem::internal("an offer is gone"))?;
+        let view = shown(db, handle, &saved).await?;
         write.finish(app, Answer::done(view), Default::default()).await
     }
 }
@@ -352,6 +382,16 @@ async fn of_handle(db: &impl ConnectionTrait, handle: &Handle, id: &str) -> Resu
     let unknown = || Problem::new(Code::UnknownOffer, "the handle has no offer of this id");
     let OfferId(id) = id.parse().map_err(|_| unknown())?;
     offer::find(db, handle.id, id).await?.ok_or_else(unknown)
+}
+
+/// An offer with the names of what it offers, and of what opens it.
+async fn shown(
+    db: &impl ConnectionTrait,
+    handle: &Handle,
+    row: &Offer,
+) -> Result<OfferView, Problem> {
+    let mut views = views(db, handle, std::slice::from_ref(row)).await?;
+    views.pop().ok_or_else(|| Problem::internal("an offer has no page"))
 }
 
 /// Offers with the names of what they offer, and of what opens them.

@@ -44,7 +44,7 @@ pub struct PublicGroupBuy {
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct PublicGroupBuyList {
-    /// The newest first.
+    /// The one that was made last first.
     pub data: Vec<PublicGroupBuy>,
     /// For `cursor`, while there are more.
     pub next_cursor: Option<String>,

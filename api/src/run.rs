@@ -17,7 +17,9 @@ use poem_openapi::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 use workflows::{
-    id::{CheckoutId, DisputeId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId},
+    id::{
+        CheckoutId, DisputeId, GroupBuyId, HandleId, MagicLinkId, PageId, PayoutId, RefundId, RunId,
+    },
     workflow::Standing,
 };
 
@@ -65,7 +67,7 @@ pub struct RunView {
     pub needs_attention: bool,
     /// Raised by every event.
     pub version: i64,
-    /// What it asked of the outside world.
+    /// What it asked of the outside world: the first thousand.
     pub effects: Vec<EffectView>,
     /// What a person must decide, or has decided.
     pub cases: Vec<CaseView>,
@@ -221,9 +223,12 @@ impl Runs {
         let app = App::of(request)?;
         let run = visible(app, &caller.0, &run_id.0).await?;
         let db = app.engine.database().read();
-        let effects = outbox::of_run(db, run.id).await?;
-        let cases = operator_case::of_run(db, run.id).await?;
-        Ok(Shown::of(view(app, &caller.0, &run, &effects, &cases)?))
+        let about = About {
+            effects: outbox::of_run(db, run.id).await?,
+            has_dead: outbox::has_dead(db, run.id).await?,
+            cases: operator_case::of_run(db, run.id).await?,
+        };
+        Ok(Shown::of(view(app, &caller.0, &run, &about)?))
     }
 
     /// Read a run's timeline
@@ -303,12 +308,19 @@ fn follow(app: App, run: Uuid, after: i64) -> BoxStream<'static, HistoryLine> {
     .boxed()
 }
 
+/// What is known of a run besides its row.
+struct About {
+    effects: Vec<outbox::Outbox>,
+    /// Whether any effect is dead, also one beyond the first.
+    has_dead: bool,
+    cases: Vec<operator_case::OperatorCase>,
+}
+
 fn view(
     app: &App,
     caller: &Principal,
     run: &run::Run,
-    effects: &[outbox::Outbox],
-    cases: &[operator_case::OperatorCase],
+    About { effects, has_dead, cases }: &About,
 ) -> Result<RunView, Problem> {
     let (waiting_for, waiting_until) = waiting(app, run)?;
     let id = RunId(run.id).to_string();
@@ -323,8 +335,7 @@ fn view(
         },
         waiting_for,
         waiting_until,
-        needs_attention: effects.iter().any(|effect| effect.status == "DEAD")
-            || cases.iter().any(|case| case.status == "OPEN"),
+        needs_attention: *has_dead || cases.iter().any(|case| case.status == "OPEN"),
         version: run.version,
         effects: effects.iter().map(|row| effect(row, caller)).collect(),
         cases: cases.iter().map(case).collect(),
@@ -364,6 +375,7 @@ fn subject(workflow: &str, id: Uuid) -> String {
         "connect_onboarding" | "earnings_rollup" | "plan_subscription" => HandleId(id).to_string(),
         "magic_link" => MagicLinkId(id).to_string(),
         "page_publish" => PageId(id).to_string(),
+        "group_buy" => GroupBuyId(id).to_string(),
         "payout" => PayoutId(id).to_string(),
         "refund" => RefundId(id).to_string(),
         "dispute" => DisputeId(id).to_string(),

@@ -26,9 +26,9 @@ pub async fn group_buys(installation: &Installation, count: usize) {
         .id("id", (0..count).map(group_buy))
         .text("slug", (0..count).map(|n| format!("drop-{n}")));
     let sql = format!(
-        "INSERT INTO group_buy (id, handle_id, slug, title, description, target_quantity, status, \
+        "INSERT INTO group_buy (id, handle_id, slug, title, description, target_quantity, visitor_limit, status, \
          interest_quantity, interest_count, last_position, published_at, created_at) \
-         SELECT id, $1, slug, 'A drop', '', 1000000000, 'COLLECTING', 0, 0, 0, $2, $2 FROM {} WHERE true",
+         SELECT id, $1, slug, 'A drop', '', 1000000000, 1000, 'COLLECTING', 0, 0, 0, $2, $2 FROM {} WHERE true",
         rows.source(db.dialect(), 3)
     );
     let mut values = vec![handle().into(), now.into()];

@@ -18,7 +18,7 @@ use crate::{Engine, EngineError};
 /// How many visitors are told at a time.
 const PAGE: u64 = 200;
 /// How many lines of an activation's list are read at a time.
-const LINES: u64 = 5_000;
+const LINES: u64 = 500;
 
 /// Ends a group buy under its row's lock, unless it has ended, and says how it has and where its interests end.
 /// None, where there is no such group buy.

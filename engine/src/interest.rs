@@ -48,7 +48,7 @@ pub enum Change {
 /// Where a group buy and a visitor's interest in it stand after a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// `COLLECTING` or `ACTIVATED`.
+    /// `COLLECTING` or `ACTIVATED`; any, where nothing was withdrawn.
     pub status: String,
     /// The sum of the active interests.
     pub interest_quantity: i64,

@@ -26,6 +26,8 @@ pub struct GroupBuy {
     pub description: String,
     /// How much interest opens it.
     pub target_quantity: i64,
+    /// How many one visitor may want.
+    pub visitor_limit: i64,
     /// From when on no interest is taken, if ever.
     pub deadline_at: Option<i64>,
     /// `DRAFT`, `COLLECTING`, `ACTIVATED`, `LAPSED` or `CANCELLED`.
@@ -46,9 +48,9 @@ pub struct GroupBuy {
 
 /// Writes a new group buy down. Returns whether the slug was free.
 pub async fn insert(db: &impl ConnectionTrait, group_buy: &GroupBuy) -> Result<bool, DbErr> {
-    let sql = "INSERT INTO group_buy (id, handle_id, slug, title, description, target_quantity, deadline_at, \
-               status, interest_quantity, interest_count, last_position, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, $9) ON CONFLICT (handle_id, slug) DO NOTHING";
+    let sql = "INSERT INTO group_buy (id, handle_id, slug, title, description, target_quantity, visitor_limit, \
+               deadline_at, status, interest_quantity, interest_count, last_position, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, 0, $10) ON CONFLICT (handle_id, slug) DO NOTHING";
     let row = group_buy.clone();
     let values = vec![
         row.id.into(),
@@ -57,6 +59,7 @@ pub async fn insert(db: &impl ConnectionTrait, group_buy: &GroupBuy) -> Result<b
         row.title.into(),
         row.description.into(),
         row.target_quantity.into(),
+        row.visitor_limit.into(),
         row.deadline_at.into(),
         row.status.into(),
         row.created_at.into(),
@@ -106,7 +109,7 @@ pub async fn list(
     query(db, &sql, vec![handle.into(), after.into()]).await
 }
 
-/// The published group buys of a handle before an id, the newest first.
+/// The published group buys of a handle before an id, the one that was made last first.
 pub async fn list_published(
     db: &impl ConnectionTrait,
     handle: Uuid,
@@ -233,14 +236,15 @@ pub fn count(together: &mut Together, counts: &[Count]) {
 
 /// Changes a draft that is held.
 pub async fn change(db: &impl ConnectionTrait, draft: &GroupBuy) -> Result<(), DbErr> {
-    let sql = "UPDATE group_buy SET title = $2, description = $3, target_quantity = $4, deadline_at = $5 \
-               WHERE id = $1";
+    let sql = "UPDATE group_buy SET title = $2, description = $3, target_quantity = $4, visitor_limit = $5, \
+               deadline_at = $6 WHERE id = $1";
     let row = draft.clone();
     let values = vec![
         row.id.into(),
         row.title.into(),
         row.description.into(),
         row.target_quantity.into(),
+        row.visitor_limit.into(),
         row.deadline_at.into(),
     ];
     execute(db, sql, values).await.map(drop)

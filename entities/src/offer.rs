@@ -18,8 +18,6 @@ pub struct Offer {
     pub title: String,
     /// The group buy that opens it, if one does.
     pub group_buy_id: Option<Uuid>,
-    /// How: `LAUNCH_THRESHOLD`.
-    pub gate: Option<String>,
     /// Whether only those who are interested may buy.
     pub require_active_interest: bool,
     /// When it was made.
@@ -66,20 +64,21 @@ pub async fn list(
     query(db, &sql, vec![handle.into(), after.into()]).await
 }
 
-/// Links an offer of a handle to a group buy, or to none.
-pub async fn link(db: &impl ConnectionTrait, offer: &Offer) -> Result<(), DbErr> {
-    let sql = "UPDATE offer SET group_buy_id = $3, gate = $4, require_active_interest = $5, updated_at = $6 \
-               WHERE handle_id = $1 AND id = $2";
+/// Links an offer of a handle to a group buy that is held, or to none. Returns whether no other offer of the page is
+/// linked to it.
+pub async fn link(db: &impl ConnectionTrait, offer: &Offer) -> Result<bool, DbErr> {
+    let sql = "UPDATE offer SET group_buy_id = $3, require_active_interest = $4, updated_at = $5 \
+               WHERE handle_id = $1 AND id = $2 AND NOT EXISTS (SELECT 1 FROM offer other \
+               WHERE other.page_id = offer.page_id AND other.group_buy_id = $3 AND other.id <> $2)";
     let row = offer.clone();
     let values = vec![
         row.handle_id.into(),
         row.id.into(),
         row.group_buy_id.into(),
-        row.gate.into(),
         row.require_active_interest.into(),
         row.updated_at.into(),
     ];
-    execute(db, sql, values).await.map(drop)
+    Ok(execute(db, sql, values).await? == 1)
 }
 
 /// A gate before a page, as a visitor finds it.
@@ -97,6 +96,8 @@ pub struct Gate {
     pub interest_quantity: i64,
     /// From when on no interest is taken, if ever.
     pub deadline_at: Option<i64>,
+    /// When it was published: until then nobody knows of it.
+    pub published_at: Option<i64>,
     /// Whether only those who are interested may buy.
     pub require_active_interest: bool,
     /// What the visitor has told to want, if interested.
@@ -110,7 +111,7 @@ pub async fn gates(
     visitor: Uuid,
 ) -> Result<Vec<Gate>, DbErr> {
     let sql = "SELECT g.id AS group_buy_id, g.slug, g.status, g.target_quantity, g.interest_quantity, \
-               g.deadline_at, offer.require_active_interest, i.quantity AS wanted FROM offer \
+               g.deadline_at, g.published_at, offer.require_active_interest, i.quantity AS wanted FROM offer \
                JOIN group_buy g ON g.id = offer.group_buy_id LEFT JOIN interest i \
                ON i.group_buy_id = g.id AND i.visitor_id = $2 AND i.ended_position IS NULL \
                WHERE offer.page_id = $1 ORDER BY offer.id";
@@ -136,6 +137,16 @@ pub struct Opening {
     pub price: i64,
     /// ISO 4217.
     pub currency: String,
+    /// How many other group buys the page waits for still.
+    pub other_gates: i64,
+}
+
+impl Opening {
+    /// Whether it may be bought once its group buy is activated: its page is published and not open to everybody, and
+    /// waits for nothing else.
+    pub fn is_for_sale(&self) -> bool {
+        self.page_status == "PUBLISHED" && self.page_mode != "PUBLIC" && self.other_gates == 0
+    }
 }
 
 /// How many offers of a group buy are shown at most.
@@ -145,7 +156,9 @@ const SHOWN: u32 = 100;
 pub async fn openings(db: &impl ConnectionTrait, group_buy: Uuid) -> Result<Vec<Opening>, DbErr> {
     let sql = format!(
         "SELECT offer.id AS offer_id, offer.title, offer.require_active_interest, page.slug AS page_slug, \
-         page.mode AS page_mode, page.status AS page_status, page.price, page.currency \
+         page.mode AS page_mode, page.status AS page_status, page.price, page.currency, \
+         (SELECT count(*) FROM offer other JOIN group_buy g ON g.id = other.group_buy_id \
+         WHERE other.page_id = offer.page_id AND g.id <> $1 AND g.status <> 'ACTIVATED') AS other_gates \
          FROM offer JOIN page ON page.id = offer.page_id WHERE offer.group_buy_id = $1 \
          ORDER BY offer.id LIMIT {SHOWN}"
     );

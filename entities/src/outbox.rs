@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     database::Dialect,
     rows::Rows,
-    statement::{Clock, execute, query, query_one},
+    statement::{Clock, Number, execute, query, query_one},
     together::Together,
 };
 
@@ -325,10 +325,18 @@ pub async fn find_any_handle(db: &impl ConnectionTrait, id: Uuid) -> Result<Opti
     query_one(db, "SELECT * FROM outbox WHERE id = $1", vec![id.into()]).await
 }
 
-/// The effects of a run, in the order they were asked for. Whoever asks has been allowed to see the run.
+/// The first effects of a run, in the order they were asked for. Whoever asks has been allowed to see the run.
 pub async fn of_run(db: &impl ConnectionTrait, run: Uuid) -> Result<Vec<Outbox>, DbErr> {
     let sql = "SELECT * FROM outbox WHERE run_id = $1 ORDER BY run_version, n LIMIT 1000";
     query(db, sql, vec![run.into()]).await
+}
+
+/// Whether a run has a dead effect. Those are few, whatever the run has asked for.
+pub async fn has_dead(db: &impl ConnectionTrait, run: Uuid) -> Result<bool, DbErr> {
+    let sql = "SELECT CAST(count(*) AS BIGINT) AS number FROM outbox \
+               WHERE status = 'DEAD' AND run_id = $1";
+    let found: Option<Number> = query_one(db, sql, vec![run.into()]).await?;
+    Ok(found.is_some_and(|found| found.number > 0))
 }
 
 /// Takes up a dead effect again, with its old key. Returns whether there was one.

@@ -31,6 +31,7 @@ mod m20261126_000021_create_payout;
 mod m20261126_000030_create_reconciliation;
 mod m20261126_000040_match_links_to_wishes;
 mod m20261127_000050_create_group_buy;
+mod m20261127_000051_index_effects_of_run;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261126_000030_create_reconciliation::Migration),
             Box::new(m20261126_000040_match_links_to_wishes::Migration),
             Box::new(m20261127_000050_create_group_buy::Migration),
+            Box::new(m20261127_000051_index_effects_of_run::Migration),
         ]
     }
 }

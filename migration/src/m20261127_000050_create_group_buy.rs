@@ -19,6 +19,7 @@ CREATE TABLE group_buy (
     title TEXT NOT NULL,
     description TEXT NOT NULL,
     target_quantity BIGINT NOT NULL,
+    visitor_limit BIGINT NOT NULL,
     deadline_at BIGINT,
     status TEXT NOT NULL,
     interest_quantity BIGINT NOT NULL,
@@ -55,14 +56,13 @@ CREATE TABLE offer (
     page_id UUID NOT NULL,
     title TEXT NOT NULL,
     group_buy_id UUID,
-    gate TEXT,
     require_active_interest BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
 CREATE INDEX offer_handle ON offer (handle_id, id);
 CREATE INDEX offer_page ON offer (page_id);
-CREATE INDEX offer_group_buy ON offer (group_buy_id) WHERE group_buy_id IS NOT NULL;
+CREATE UNIQUE INDEX offer_group_buy ON offer (group_buy_id, page_id) WHERE group_buy_id IS NOT NULL;
 ";
 
 #[async_trait::async_trait]

@@ -100,7 +100,14 @@ async fn s35_two_thousand_interests_at_once_activate_once() {
     }
     expect_mails(&installation).await;
     let list = installation.sluice().get(&creator, &format!("{DROP}/activation")).await;
-    let hash = hex::encode(Sha256::digest(list.as_str().expect("text")));
+    let list = list.as_str().expect("text");
+    let hash = hex::encode(Sha256::digest(list));
+    let quantities = list.lines().skip(2).map(|line| line.split(',').nth(1).expect("a quantity"));
+    let quantities: Vec<i64> = quantities.map(|text| text.parse().expect("a number")).collect();
+    let made = &seen["activation"];
+    assert_eq!(made["interestedVisitors"], quantities.len());
+    assert_eq!(made["interestQuantity"], quantities.iter().sum::<i64>());
+    assert!(quantities.len() > 500, "more than one part of the list: {}", quantities.len());
     assert_eq!(seen["activation"]["sha256"], hash);
     installation.check();
 }

@@ -188,15 +188,16 @@ impl Workflow for GroupBuy {
             (S::Ending { group_buy, refusal }, E::TimerFired) => Ok(end(group_buy, refusal)),
 
             (
-                S::Draft { group_buy }
-                | S::Collecting { group_buy, .. }
-                | S::Ending { group_buy, .. },
+                S::Collecting { group_buy, .. } | S::Ending { group_buy, .. },
                 E::ThresholdReached { through } | E::Ended { outcome: Outcome::Activated, through },
             ) => Ok(activated(group_buy, *through)),
+            // A draft collects nothing: it is called off, and there is nobody to tell.
             (
-                S::Draft { group_buy }
-                | S::Collecting { group_buy, .. }
-                | S::Ending { group_buy, .. },
+                S::Draft { group_buy },
+                E::Ended { outcome: Outcome::Refused(refusal @ Refusal::Cancelled), through },
+            )
+            | (
+                S::Collecting { group_buy, .. } | S::Ending { group_buy, .. },
                 E::Ended { outcome: Outcome::Refused(refusal), through },
             ) => Ok(refused(group_buy, *refusal, *through)),
 

@@ -83,6 +83,7 @@ fn samples() -> Vec<Sample> {
         sample("cancelGroupBuy", "/v2/handles/alice/group-buys/off/cancel", None, "200"),
         sample("createOffer", "/v2/handles/alice/offers", json!({"title": "O", "pageSlug": "guide"}), "201"),
         sample("listOffers", "/v2/handles/alice/offers", None, "200"),
+        sample("getOffer", "/v2/handles/alice/offers/{offer}", None, "200"),
         sample("linkOffer", "/v2/handles/alice/offers/{offer}/group-buy", link, "200"),
         sample("unlinkOffer", "/v2/handles/alice/offers/{offer}/group-buy", None, "200"),
         sample("getEarnings", "/v2/handles/alice/earnings", None, "200"),

@@ -191,9 +191,12 @@ impl World {
     /// Waits until so many messages wait for somebody to work.
     pub async fn until_waiting(&self, messages: i64) {
         let sql = "SELECT count(*) AS number FROM inbox WHERE status = 'PENDING'";
-        while self.number(sql).await != messages {
-            tokio::task::yield_now().await;
-        }
+        let waiting = async {
+            while self.number(sql).await != messages {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("so many messages");
     }
 
     /// Everything that is due is done.

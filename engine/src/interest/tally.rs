@@ -44,8 +44,11 @@ impl Tally {
 
     /// Counts what a visitor says.
     pub fn count(&mut self, visitor: Uuid, change: Change) -> Result<Counted, Closed> {
-        self.expect_open(change)?;
         let known = self.active.get(&visitor).cloned();
+        // Nothing is withdrawn by who wants nothing, whatever became of the group buy.
+        if !(known.is_none() && change == Change::Withdraw) {
+            self.expect_open(change)?;
+        }
         let before = match known {
             Some(_) => Before::Interested,
             None => Before::NotInterested,
@@ -271,8 +274,9 @@ mod tests {
         assert_eq!(tally.count(visitor(1), Change::Withdraw).unwrap().interest_quantity, 0);
         for over in ["DRAFT", "LAPSED", "CANCELLED"] {
             over.clone_into(&mut tally.held.status);
-            let closed = tally.count(visitor(1), Change::Withdraw);
+            let closed = tally.count(visitor(1), Change::Want(2));
             assert_eq!(closed, Err(Closed::Status(over.to_owned())));
+            assert!(tally.count(visitor(1), Change::Withdraw).unwrap().interest.is_none());
         }
     }
 }

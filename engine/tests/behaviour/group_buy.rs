@@ -46,6 +46,7 @@ impl World {
             title: "A drop".to_owned(),
             description: String::new(),
             target_quantity: target,
+            visitor_limit: 1_000,
             deadline_at: deadline,
             status: "DRAFT".to_owned(),
             interest_quantity: 0,

@@ -2,7 +2,11 @@
 
 use askama::Template;
 use engine::Trouble;
-use entities::{Database, group_buy, handle, interest, offer, visitor};
+use entities::{
+    Database, group_buy, handle, interest,
+    offer::{self, Opening},
+    visitor,
+};
 use workflows::{
     group_buy::News,
     id::{GroupBuyId, VisitorId},
@@ -67,8 +71,9 @@ pub async fn write(
             let quantity = interest.map_or(0, |interest| interest.quantity);
             let pages = format!("{base}/v2/public/pages/{}", owner.name);
             let openings = offer::openings(db, group_buy.0).await.map_err(passing)?;
-            let published = openings.into_iter().filter(|one| one.page_status == "PUBLISHED");
-            let offers: Vec<_> = published
+            let offers: Vec<_> = openings
+                .into_iter()
+                .filter(Opening::is_for_sale)
                 .map(|one| Offer { title: one.title, url: format!("{pages}/{}", one.page_slug) })
                 .collect();
             let offers = offers.as_slice();

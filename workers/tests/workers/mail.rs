@@ -118,6 +118,7 @@ async fn what_became_of_a_group_buy_is_told_with_the_way_to_what_it_opens() {
         title: "The drop".to_owned(),
         description: String::new(),
         target_quantity: 9,
+        visitor_limit: 9,
         deadline_at: None,
         status: "DRAFT".to_owned(),
         interest_quantity: 0,
@@ -144,7 +145,7 @@ async fn what_became_of_a_group_buy_is_told_with_the_way_to_what_it_opens() {
         "{mail}"
     );
     assert!(!mail.contains("You told us"), "the interest was withdrawn: {mail}");
-    for (slug, status) in [("open", "PUBLISHED"), ("hidden", "DRAFT")] {
+    for (slug, status) in [("open", "PUBLISHED"), ("hidden", "DRAFT"), ("public", "PUBLISHED")] {
         let page = PageId(Uuid::now_v7());
         world.add_page(page, slug).await;
         let sql = format!("UPDATE page SET status = '{status}' WHERE slug = '{slug}'");
@@ -155,14 +156,16 @@ async fn what_became_of_a_group_buy_is_told_with_the_way_to_what_it_opens() {
             page_id: page.0,
             title: format!("An offer of {slug}"),
             group_buy_id: Some(group_buy.0),
-            gate: Some("LAUNCH_THRESHOLD".to_owned()),
             require_active_interest: false,
             created_at: 0,
             updated_at: 0,
         };
         offer::insert(db, &offer).await.unwrap();
-        offer::link(db, &offer).await.unwrap();
+        assert!(offer::link(db, &offer).await.unwrap());
     }
+    // What everybody may read has nothing to be bought.
+    let sql = "UPDATE page SET mode = 'PUBLIC' WHERE slug = 'public'";
+    execute(db, sql, vec![]).await.unwrap();
     let interests = Interests::start(world.engine.clone());
     let wish = Wish { group_buy, visitor, change: Change::Want(4) };
     interests.count(wish).await.unwrap().unwrap();
@@ -171,7 +174,7 @@ async fn what_became_of_a_group_buy_is_told_with_the_way_to_what_it_opens() {
         mail.contains("An offer of open") && mail.contains("You told us that you want 4"),
         "{mail}"
     );
-    assert!(!mail.contains("An offer of hidden"), "{mail}");
+    assert!(!mail.contains("hidden") && !mail.contains("of public"), "{mail}");
 }
 
 #[tokio::test]

@@ -304,6 +304,13 @@ impl Model for GroupBuyModel {
                 news.len() <= 1
             }),
             Property::always(
+                "nobody is told who was not interested when it ended",
+                |_, world: &World| {
+                    let stood: BTreeSet<_> = world.row.at_the_end.values().collect();
+                    world.mailed.keys().all(|(who, _)| stood.contains(who))
+                },
+            ),
+            Property::always(
                 "left alone, the run comes to the row's outcome",
                 |_, world: &World| world.left_alone().agrees(),
             ),
