@@ -312,8 +312,14 @@ pub async fn asked(
     if wish.checkout_id.is_some() == wish.visitor_email.is_some() {
         issues.blame("checkoutId", "either checkoutId or visitorEmail says which purchase");
     }
-    if wish.reason == Some(RefundReasonName::MadeAtStripe) {
-        issues.blame("reason", "is for refunds that were made in Stripe's dashboard");
+    match wish.reason {
+        Some(RefundReasonName::MadeAtStripe) => {
+            issues.blame("reason", "is for refunds that were made in Stripe's dashboard");
+        }
+        Some(RefundReasonName::InterestWithdrawn) => {
+            issues.blame("reason", "is for purchases that are given back by themselves");
+        }
+        _ => {}
     }
     issues.settle()?;
     let found = match (id, email) {
@@ -347,7 +353,13 @@ fn previewed(app: &App, row: &Checkout, wish: &RefundWish) -> Result<Asked, Prob
     let reason = match wish.reason {
         Some(RefundReasonName::Duplicate) => RefundReason::Duplicate,
         Some(RefundReasonName::Fraudulent) => RefundReason::Fraudulent,
-        _ => RefundReason::RequestedByCustomer,
+        Some(
+            RefundReasonName::RequestedByCustomer
+            // Nobody asks for these: they were refused before.
+            | RefundReasonName::MadeAtStripe
+            | RefundReasonName::InterestWithdrawn,
+        )
+        | None => RefundReason::RequestedByCustomer,
     };
     let access = if wish.revoke_access { AccessAfter::Revoked } else { AccessAfter::Kept };
     let plain = Asked { amount: wish.amount_cents, expected: None, access, reason, by: None };

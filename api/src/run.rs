@@ -399,7 +399,7 @@ fn effect(row: &outbox::Outbox, caller: &Principal) -> EffectView {
 fn last_error(row: &outbox::Outbox, error: &str, caller: &Principal) -> String {
     match (caller.is_operator(), row.queue.as_str()) {
         (true, _) => error.to_owned(),
-        (false, "mail") => "the mail was not taken".to_owned(),
+        (false, "mail" | "news") => "the mail was not taken".to_owned(),
         (false, "stripe") => "Stripe did not do it: the platform's operators see why".to_owned(),
         (false, _) => "it was not done: the platform's operators see why".to_owned(),
     }

@@ -78,7 +78,9 @@ async fn start(
     let migrated = command(&environment, &["migrate", "up"]).stdout(Stdio::null()).status();
     assert!(migrated.unwrap().success());
     let database = Database::open(&url, PoolSize(4)).await.unwrap();
-    queue_control::set(database.write(), Queue::Mail.into(), Some(1)).await.unwrap();
+    for queue in [Queue::Mail, Queue::News] {
+        queue_control::set(database.write(), queue.into(), Some(1)).await.unwrap();
+    }
     let engine = Engine::new(database, Arc::new(NoWakeups), "bench");
     let processes = commands
         .iter()

@@ -27,7 +27,7 @@ pub enum Invariant {
     /// The earnings of the rollup equal those of the ledger, figure by figure.
     I7,
     /// A group buy's count is the sum of its active interests, it is activated if that reached its target, and
-    /// the list of an activation's interests is what was hashed.
+    /// the list of an activation's interests is what was counted, and hashed.
     I10,
 }
 
@@ -128,16 +128,37 @@ impl Engine {
     async fn check_group_buys(&self, findings: &mut Vec<Finding>) -> Result<(), EngineError> {
         let db = self.database.read();
         for row in interest::miscounts_any_handle(db).await? {
-            let (group_buy, kept, counted) = (GroupBuyId(row.group_buy_id), row.kept, row.counted);
-            let what = format!("{group_buy} counts {kept}, its interests come to {counted}");
+            let group_buy = GroupBuyId(row.group_buy_id);
+            let what = format!(
+                "{group_buy} is {} and counts {} of {}, where its interests come to {} of {} visitors",
+                row.status, row.kept, row.target, row.counted, row.interests
+            );
+            findings.push(Finding { invariant: Invariant::I10, what });
+        }
+        for id in group_buy_activation::unmatched_any_handle(db).await? {
+            let what = format!("{} is activated without a record, or the reverse", GroupBuyId(id));
             findings.push(Finding { invariant: Invariant::I10, what });
         }
         let mut after = Uuid::nil();
-        while let Some(activation) = group_buy_activation::next_any_handle(db, after).await? {
-            after = activation.group_buy_id;
+        while let Some(record) = group_buy_activation::next_any_handle(db, after).await? {
+            after = record.group_buy_id;
             let group_buy = GroupBuyId(after);
-            let now = group_buy::hash(db, group_buy).await?;
-            if activation.hash.is_some() && activation.hash != now {
+            let Some(listed) = group_buy::read(db, group_buy).await? else { continue };
+            let counts = (listed.quantity, listed.interests);
+            if counts != (record.quantity, record.interest_count)
+                || record.quantity < record.target_quantity
+            {
+                let what = format!(
+                    "{group_buy} was activated with {} of {} by {}, and its list comes to {} by {}",
+                    record.quantity,
+                    record.target_quantity,
+                    record.interest_count,
+                    listed.quantity,
+                    listed.interests
+                );
+                findings.push(Finding { invariant: Invariant::I10, what });
+            }
+            if record.hash.is_some_and(|hash| hash != listed.hash) {
                 let what = format!("the list of {group_buy} is not the one that was hashed");
                 findings.push(Finding { invariant: Invariant::I10, what });
             }

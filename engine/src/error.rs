@@ -20,6 +20,9 @@ pub enum EngineError {
     /// A newer release stored it.
     #[error(transparent)]
     Unreadable(#[from] workflows::workflow::Unreadable),
+    /// The connection broke while it was being committed: whoever asked may ask again, and is told the same.
+    #[error("whether it was committed is not known: {0}")]
+    Uncertain(DbErr),
     /// The part of the process that does this has stopped.
     #[error("the process is shutting down")]
     ShuttingDown,
@@ -33,7 +36,10 @@ const PASSING_CODES: &[&str] = &["08", "25P03", "25006", "40", "53", "55", "57",
 /// Whether the same statement may succeed later: such a failure is no attempt.
 pub fn is_passing(error: &EngineError) -> bool {
     let EngineError::Database(error) = error else {
-        return matches!(error, EngineError::StaleVersion | EngineError::ShuttingDown);
+        return matches!(
+            error,
+            EngineError::StaleVersion | EngineError::ShuttingDown | EngineError::Uncertain(_)
+        );
     };
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,

@@ -103,7 +103,8 @@ fn refuse<A>(senders: Vec<oneshot::Sender<Result<A, EngineError>>>, error: Engin
     }
 }
 
-/// Writes a group, and again if that failed in passing.
+/// Writes a group, and again if that failed in passing; not, if it may have been committed and a repetition could count
+/// otherwise.
 pub async fn write_again<W: WriteGroup>(
     writer: &W,
     items: &[W::Item],
@@ -112,6 +113,7 @@ pub async fn write_again<W: WriteGroup>(
     loop {
         attempt += 1;
         match writer.write(items.to_vec()).await {
+            Err(EngineError::Uncertain(error)) => return Err(EngineError::Uncertain(error)),
             Err(error) if is_passing(&error) && attempt < RETRIES => {
                 tracing::debug!(%error, "a group failed in passing");
             }

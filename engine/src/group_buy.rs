@@ -74,21 +74,36 @@ pub async fn list(
     })
 }
 
-/// Hashes the list of the interests that activated a group buy.
-pub async fn seal(db: &impl ConnectionTrait, id: GroupBuyId) -> Result<Answer, EngineError> {
-    let Some(hash) = hash(db, id).await? else { return Ok(gone(id)) };
+/// Seals the record of an activation with the hash of its list, which does not change and was read before.
+pub async fn seal(
+    db: &impl ConnectionTrait,
+    id: GroupBuyId,
+    read: Option<Listed>,
+) -> Result<Answer, EngineError> {
+    let Some(Listed { hash, .. }) = read else { return Ok(gone(id)) };
     group_buy_activation::seal(db, id.0, &hash).await?;
     Ok(Answer::ActivationSealed { hash })
 }
 
-/// What the list of a group buy's activation hashes to, if it was activated.
-pub async fn hash(db: &impl ConnectionTrait, id: GroupBuyId) -> Result<Option<String>, DbErr> {
+/// What the list of an activation comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// SHA-256, hexadecimal.
+    pub hash: String,
+    /// The sum of its quantities.
+    pub quantity: i64,
+    /// How many interests there are.
+    pub interests: i64,
+}
+
+/// Reads the list of a group buy's activation, if it was activated.
+pub async fn read(db: &impl ConnectionTrait, id: GroupBuyId) -> Result<Option<Listed>, DbErr> {
     let Some(mut list) = ActivationList::of(db, id).await? else { return Ok(None) };
     let mut sealing = Sealing::default();
     while let Some(text) = list.next(db).await? {
         sealing.write(&text);
     }
-    Ok(Some(sealing.seal()))
+    Ok(Some(Listed { hash: sealing.seal(), quantity: list.quantity, interests: list.interests }))
 }
 
 /// The list of the interests that activated a group buy, read in parts.
@@ -97,6 +112,9 @@ pub struct ActivationList {
     part: Part,
     begun: bool,
     ended: bool,
+    /// What was read so far comes to.
+    quantity: i64,
+    interests: i64,
 }
 
 impl ActivationList {
@@ -113,6 +131,8 @@ impl ActivationList {
             part: Part { group_buy: id.0, after: 0, through: activation.position, limit: LINES },
             begun: false,
             ended: false,
+            quantity: 0,
+            interests: 0,
         }))
     }
 
@@ -128,6 +148,8 @@ impl ActivationList {
         self.ended = (page.len() as u64) < LINES;
         let Some(last) = page.last() else { return Ok(None) };
         self.part.after = last.position;
+        self.quantity += page.iter().map(|interest| interest.quantity).sum::<i64>();
+        self.interests += page.len() as i64;
         let page: Vec<_> = page.iter().map(line).collect();
         Ok(Some(lines(self.summary.group_buy, &page)))
     }

@@ -121,7 +121,8 @@ impl WriteGroup for Counter {
             return Ok(answers);
         }
         let activated = save(engine, &transaction, &changed).await?;
-        transaction.commit().await?;
+        // One visitor may stand in the group twice: to write it again could count what was wanted in between.
+        transaction.commit().await.map_err(EngineError::Uncertain)?;
         if activated {
             engine.wake(WakeUp::of(Work::Inbox));
         }

@@ -44,8 +44,20 @@ impl Engine {
     /// The work and its answer commit together, and only under the lease.
     async fn perform_locally(&self, row: &Outbox) -> Result<(), EngineError> {
         let effect: Effect = serde_json::from_str(&row.effect)?;
+        // What takes long to read, and does not change, is read before anybody has to wait for it.
+        let listed = match &effect {
+            Effect::SealActivation { group_buy } => {
+                group_buy::read(self.database.read(), *group_buy).await?
+            }
+            _ => None,
+        };
         let transaction = self.database.begin().await?;
-        let result = act(self, &transaction, row.id, &effect).await?;
+        let result = match &effect {
+            Effect::SealActivation { group_buy } => {
+                group_buy::seal(&transaction, *group_buy, listed).await?
+            }
+            _ => act(self, &transaction, row.id, &effect).await?,
+        };
         let event = answer::event_row(self, row, &effect, &result)?;
         let held = Held { id: row.id, epoch: row.epoch };
         let heard = answer::answer(self, &transaction, &[held], &Vec::from_iter(event)).await?;
@@ -99,7 +111,6 @@ async fn act(
         Effect::ListInterested { group_buy, after, through } => {
             group_buy::list(db, *group_buy, *after, *through).await
         }
-        Effect::SealActivation { group_buy } => group_buy::seal(db, *group_buy).await,
         other => {
             let kind: &'static str = other.into();
             let message = format!("{kind} is not a local effect");

@@ -63,7 +63,8 @@ impl Engine {
         {
             wake_up.add(Work::Inbox);
         }
-        let queues = [Queue::Stripe, Queue::Mail, Queue::Marker, Queue::Local].map(Into::into);
+        let queues =
+            [Queue::Stripe, Queue::Mail, Queue::Marker, Queue::News, Queue::Local].map(Into::into);
         let due = outbox::due_queues(db, &self.clock, &queues).await?;
         due.iter().filter_map(|name| Work::from_name(name)).for_each(|work| wake_up.add(work));
         Ok(wake_up)

@@ -11,17 +11,20 @@ pub enum Work {
     Inbox,
     /// Calls to Stripe.
     Stripe,
-    /// Mails.
+    /// Mails that somebody waits for.
     Mail,
     /// Markers to the outside.
     Marker,
     /// Work on our own database.
     Local,
+    /// Mails by the thousand.
+    News,
 }
 
 impl Work {
     /// All of it.
-    pub const ALL: [Work; 5] = [Work::Inbox, Work::Stripe, Work::Mail, Work::Marker, Work::Local];
+    pub const ALL: [Work; 6] =
+        [Work::Inbox, Work::Stripe, Work::Mail, Work::Marker, Work::Local, Work::News];
 
     /// The work of an outbox queue.
     pub fn of(queue: Queue) -> Self {
@@ -29,6 +32,7 @@ impl Work {
             Queue::Stripe => Self::Stripe,
             Queue::Mail => Self::Mail,
             Queue::Marker => Self::Marker,
+            Queue::News => Self::News,
             Queue::Local => Self::Local,
         }
     }
@@ -40,6 +44,7 @@ impl Work {
             Self::Stripe => Some(Queue::Stripe),
             Self::Mail => Some(Queue::Mail),
             Self::Marker => Some(Queue::Marker),
+            Self::News => Some(Queue::News),
             Self::Local => Some(Queue::Local),
         }
     }

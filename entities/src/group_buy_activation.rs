@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use crate::statement::{execute, query_one};
+use crate::statement::{execute, query, query_one};
 
 /// The record of an activation.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -50,6 +50,19 @@ pub async fn seal(db: &impl ConnectionTrait, group_buy: Uuid, hash: &str) -> Res
 pub async fn find(db: &impl ConnectionTrait, group_buy: Uuid) -> Result<Option<Activation>, DbErr> {
     let sql = "SELECT * FROM group_buy_activation WHERE group_buy_id = $1";
     query_one(db, sql, vec![group_buy.into()]).await
+}
+
+#[derive(FromQueryResult)]
+struct Id {
+    id: Uuid,
+}
+
+/// Group buys that are activated and have no record of it, and the reverse: for checks.
+pub async fn unmatched_any_handle(db: &impl ConnectionTrait) -> Result<Vec<Uuid>, DbErr> {
+    let sql = "SELECT g.id FROM group_buy g LEFT JOIN group_buy_activation a ON a.group_buy_id = g.id \
+               WHERE (g.status = 'ACTIVATED') <> (a.group_buy_id IS NOT NULL) ORDER BY g.id LIMIT 100";
+    let found: Vec<Id> = query(db, sql, vec![]).await?;
+    Ok(found.into_iter().map(|row| row.id).collect())
 }
 
 /// The record after a group buy's, in the order of their ids: for checks.

@@ -145,16 +145,23 @@ async fn list(db: &impl ConnectionTrait, part: Part, and: &str) -> Result<Vec<In
 pub struct Miscount {
     /// Which group buy.
     pub group_buy_id: Uuid,
+    /// How it stands.
+    pub status: String,
+    /// How much opens it.
+    pub target: i64,
     /// The sum that is kept.
     pub kept: i64,
     /// The sum of the active interests.
     pub counted: i64,
+    /// How many there are.
+    pub interests: i64,
 }
 
 /// Group buys whose counts are not what their interests come to, or that are over their target and not activated:
 /// for checks.
 pub async fn miscounts_any_handle(db: &impl ConnectionTrait) -> Result<Vec<Miscount>, DbErr> {
-    let sql = "SELECT g.id AS group_buy_id, g.interest_quantity AS kept, c.quantity AS counted \
+    let sql = "SELECT g.id AS group_buy_id, g.status, g.target_quantity AS target, \
+               g.interest_quantity AS kept, c.quantity AS counted, c.interests \
                FROM group_buy g JOIN (SELECT b.id, CAST(COALESCE(sum(i.quantity), 0) AS BIGINT) AS quantity, \
                CAST(count(i.position) AS BIGINT) AS interests FROM group_buy b LEFT JOIN interest i \
                ON i.group_buy_id = b.id AND i.ended_position IS NULL GROUP BY b.id) c ON c.id = g.id \

@@ -37,8 +37,10 @@ pub struct Performers {
 pub struct Pace {
     /// Calls to Stripe under way at once.
     pub stripe: Slots,
-    /// Mails under way at once.
+    /// Mails under way at once that somebody waits for.
     pub mail: Slots,
+    /// Mails by the thousand under way at once: fewer, so that they leave the mail server room for the others.
+    pub news: Slots,
     /// Markers under way at once.
     pub marker: Slots,
     /// How often Stripe's balance transactions are listed, for the processor's fees.
@@ -55,6 +57,7 @@ impl Default for Pace {
         Self {
             stripe: slots(24),
             mail: slots(32),
+            news: slots(16),
             marker: slots(8),
             balance_transactions: Duration::from_secs(60),
             events: Duration::from_secs(300),

@@ -60,6 +60,9 @@ async fn perform(
         Work::Marker => {
             engine.perform_due(Queue::Marker, performers.marker.as_ref(), pace.marker, stop).await
         }
+        Work::News => {
+            engine.perform_due(Queue::News, performers.mail.as_ref(), pace.news, stop).await
+        }
         Work::Local => engine.perform_local().await,
     }
 }
@@ -99,6 +102,6 @@ where
 fn linger(work: Work) -> Duration {
     match work {
         Work::Inbox => LINGER,
-        Work::Stripe | Work::Mail | Work::Marker | Work::Local => Duration::ZERO,
+        Work::Stripe | Work::Mail | Work::Marker | Work::News | Work::Local => Duration::ZERO,
     }
 }

@@ -461,10 +461,12 @@ pub struct Failure {
 pub enum Queue {
     /// Calls to Stripe.
     Stripe,
-    /// Mail.
+    /// Mail that somebody waits for.
     Mail,
     /// Markers to the outside.
     Marker,
+    /// Mail by the thousand: what became of a group buy. Nobody's sign-in waits behind it.
+    News,
     /// Work on our own database, done and answered in one transaction.
     Local,
 }
@@ -490,6 +492,7 @@ impl Effect {
             | Self::ExpirePlanSession { .. }
             | Self::CreatePortalSession { .. }
             | Self::RetrieveBilling { .. } => Queue::Stripe,
+            Self::SendMail(Mail::GroupBuy { .. }) => Queue::News,
             Self::SendMail(_) => Queue::Mail,
             Self::SyncMarker { .. } => Queue::Marker,
             Self::RollUp { .. }

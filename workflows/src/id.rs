@@ -110,7 +110,7 @@ impl Default for OnboardingLinkId {
 
 impl RefundId {
     /// The id of a refund of a purchase that nobody asked for by an id of its own: one that was made at Stripe
-    /// (`re_…`), or the one of a duplicate. Always the same.
+    /// (`re_…`), or one that gives back what was granted nothing, named by why. Always the same.
     pub fn of(checkout: CheckoutId, name: &str) -> Self {
         Self(mix(name, checkout.0))
     }

@@ -136,7 +136,7 @@ pub struct Refund;
 
 impl Workflow for Refund {
     const NAME: &'static str = "refund";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     type State = State;
     type Event = Event;
     const TIMER_FIRED: Event = Event::TimerFired;

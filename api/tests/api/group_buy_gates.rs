@@ -183,7 +183,21 @@ async fn s37_an_interest_is_withdrawn_while_the_checkout_is_open(world: World) {
     activate(&world, &[&bob, &eve]).await;
     let made = world.buy(&bob, "alice", "guide").await.expect(200);
     world.withdraw(&bob, "drop").await.expect(200);
-    pay(&world, "evt_1", &made).await;
+    let held = world.hold().await;
+    let id = made["checkoutId"].as_str().unwrap();
+    world.webhook(&paid("evt_1", id, 1_000)).await.expect(200);
+    while world.engine.drain().await.unwrap() > 0 {}
+    // As long as it takes: it is said why there is no access, and nothing contradicts itself.
+    let waiting = checkout(&world, &bob, &made).await;
+    assert_eq!(
+        (&waiting["status"], &waiting["reason"]),
+        (&json!("SETTLED"), &json!("interest_withdrawn"))
+    );
+    let findings = world.engine.check().await.unwrap();
+    let contradicts = |finding: &engine::Finding| finding.invariant == engine::Invariant::I6;
+    assert!(!findings.iter().any(contradicts), "{findings:?}");
+    drop(held);
+    world.settle().await;
     let given_back = checkout(&world, &bob, &made).await;
     assert_eq!(
         (&given_back["status"], &given_back["reason"]),

@@ -118,7 +118,7 @@ async fn work_off(engine: &Engine, stripe: &Stripe) -> Result<(), engine::Engine
     let slots = Slots(NonZeroUsize::new(4).unwrap());
     loop {
         let mut done = engine.drain().await?;
-        for queue in [Queue::Stripe, Queue::Mail, Queue::Marker] {
+        for queue in [Queue::Stripe, Queue::Mail, Queue::Marker, Queue::News] {
             done += engine.perform_due(queue, stripe, slots, &CancellationToken::new()).await?;
         }
         done += engine.perform_local().await?;

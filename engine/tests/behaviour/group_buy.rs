@@ -178,7 +178,7 @@ on_both! {
                 let act = async {
                     world.engine.drain().await.unwrap();
                     world.engine.perform_local().await.unwrap();
-                    perform(&world.engine, Queue::Mail, &*world.stripe).await;
+                    perform(&world.engine, Queue::News, &*world.stripe).await;
                 };
                 finished &= cut(act, polls * 7).await;
             }

@@ -205,7 +205,7 @@ pub async fn engine(url: &str) -> Engine {
 pub async fn settle_down(engine: &Engine, performer: &dyn Perform) {
     loop {
         let mut done = engine.drain().await.unwrap();
-        for queue in [Queue::Stripe, Queue::Mail, Queue::Marker] {
+        for queue in [Queue::Stripe, Queue::Mail, Queue::Marker, Queue::News] {
             done += perform(engine, queue, performer).await;
         }
         done += engine.perform_local().await.unwrap();

@@ -68,7 +68,8 @@ pub async fn write(
     let (subject, text) = match news {
         News::Activated => {
             let interest = interest::find(db, group_buy.0, to.0).await.map_err(passing)?;
-            let quantity = interest.map_or(0, |interest| interest.quantity);
+            let interest = interest.ok_or_else(|| refused("the visitor has withdrawn since"))?;
+            let quantity = interest.quantity;
             let pages = format!("{base}/v2/public/pages/{}", owner.name);
             let openings = offer::openings(db, group_buy.0).await.map_err(passing)?;
             let offers: Vec<_> = openings

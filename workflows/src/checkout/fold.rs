@@ -4,7 +4,7 @@
 
 use super::{
     State,
-    paid::{Paid, end_reading, placed, row},
+    paid::{Paid, end_reading, placed, reason, row},
     returns::{Access, KnownDispute, KnownRefund, Need, Posting},
 };
 use crate::{
@@ -243,9 +243,14 @@ impl Fold {
                 && matches!(state, State::RefundingDuplicate { .. } | State::Refunded { .. })
             {
                 let intent = self.paid.payment.intent.clone();
-                self.case(CaseKind::DuplicateNotRefunded, &intent, "a payment that must be given back, for \
-                    the same page was paid twice, another amount was agreed or the interest that it needs was \
-                    withdrawn, could not be: refund it by hand".to_owned());
+                let why = reason(&self.paid).unwrap_or("duplicate");
+                self.case(
+                    CaseKind::DuplicateNotRefunded,
+                    &intent,
+                    format!(
+                        "a payment that must be given back ({why}) could not be: refund it by hand"
+                    ),
+                );
             }
         }
         Step { state: next, effects: self.effects, records: self.records, wake_at }

@@ -316,9 +316,13 @@ fn give_back(mut paid: Paid, withheld: Withheld, at: Timestamp) -> Step<State> {
     };
     let message = Message::Refund(refund, refund::Event::Request(Box::new(wish)));
     let wake_at = paid.returns.next_look();
+    let row = CheckoutUpdate {
+        reason: Some(withheld.code().to_owned()),
+        ..super::steps::update(&paid.order, CheckoutStatus::Settled)
+    };
     let Paid { order, payment, returns } = paid;
     let step = Step::to(State::RefundingDuplicate { order, payment, returns });
-    Step { wake_at, ..step }.record(Record::Send(message))
+    Step { wake_at, ..step }.record(Record::Checkout(row)).record(Record::Send(message))
 }
 
 /// The judge: sets the money aside and says so, or says why not.

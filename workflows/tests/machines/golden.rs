@@ -346,6 +346,24 @@ fn refund() {
     );
 }
 
+/// Version 1 knew fewer reasons.
+#[test]
+fn refund_of_version_1_is_read() {
+    use workflows::refund::{Event, Refund};
+    let stored: Value =
+        serde_json::from_str(include_str!("../golden/refund_version_1.json")).unwrap();
+    assert_eq!(stored["version"], 1);
+    let states = stored["states"].as_object().unwrap();
+    assert_eq!(states.len(), 7);
+    for (name, state) in states {
+        let read = Refund::upgrade(1, state.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), *state, "{name}");
+    }
+    for (label, event) in stored["events"].as_object().unwrap() {
+        serde_json::from_value::<Event>(event.clone()).expect(label);
+    }
+}
+
 fn check<W: Workflow>(
     file: &ExpectFile,
     examples: &[Example<W::Event>],

@@ -121,7 +121,7 @@ const OPEN: &str = "AwaitingPayment: / know cs_1, row OPEN";
 const SETTLED_AND_READ: &str = "Settled: mail receipt, retrieve_charge \
      / know pi_1, post paid:pi_1, grant PAID, row SETTLED";
 const SETTLED: &str = "Settled: mail receipt / know pi_1, post paid:pi_1, grant PAID, row SETTLED";
-const DUPLICATE: &str = "RefundingDuplicate: / tell refund Request";
+const DUPLICATE: &str = "RefundingDuplicate: / row SETTLED, tell refund Request";
 const GIVEN_BACK: &str = "Refunded: / post refund:re_1, tell refund Reported, row REFUNDED";
 const SETTLED_BEFORE: &str = "refused: this payment was settled before";
 const QUARANTINED: &str =

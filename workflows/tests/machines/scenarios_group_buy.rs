@@ -129,7 +129,7 @@ fn s37_what_needs_a_withdrawn_interest_is_given_back() {
     check::<Checkout>(&[
         (request_of_the_interested(), CREATING),
         (reported(paid()), SETTLED),
-        (lost(), "RefundingDuplicate: / tell refund Request"),
+        (lost(), "RefundingDuplicate: / row SETTLED, tell refund Request"),
         (lost(), "refused: InterestLost means nothing in RefundingDuplicate"),
         (C::ReturnsChanged, "RefundingDuplicate: retrieve_charge"),
         (
