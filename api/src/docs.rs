@@ -30,6 +30,7 @@ use crate::{
     manual_plan::ManualPlans,
     member::Members,
     offer::Offers,
+    offer_link::OfferLinks,
     page::Pages,
     page_publish::Publishing,
     payout::Payouts,
@@ -73,7 +74,8 @@ const RECIPE: &str = include_str!("../../openapi/reservation_drop.md");
 /// Who may act on a handle, and who did.
 type People = (Handles, Members, Tokens, AuditLog);
 /// What creators make.
-type Work = (Pages, Publishing, GroupBuys, GroupBuyPreviews, GroupBuyPublishing, Offers);
+type Work =
+    (Pages, Publishing, GroupBuys, GroupBuyPreviews, GroupBuyPublishing, Offers, OfferLinks);
 /// What was bought, and what goes back of it.
 type Returns = (Sales, Refunds, RefundPreviews, Disputes);
 /// What came in.
@@ -93,7 +95,7 @@ pub fn service() -> OpenApiService<Everything, ()> {
     let everything = (
         (Handles, Members, Tokens, AuditLog),
         connect::ROUTES,
-        (Pages, Publishing, GroupBuys, GroupBuyPreviews, GroupBuyPublishing, Offers),
+        (Pages, Publishing, GroupBuys, GroupBuyPreviews, GroupBuyPublishing, Offers, OfferLinks),
         (Sales, Refunds, RefundPreviews, Disputes),
         (EarningsRoutes, EarningsExplained, Payouts),
         (Billing, BillingSummaries, ManualPlans),

@@ -54,6 +54,7 @@ mod manual_plan;
 mod member;
 mod moment;
 mod offer;
+mod offer_link;
 mod origin;
 mod page;
 mod page_publish;
