@@ -59,7 +59,7 @@ pub enum Act {
         /// ISO 4217.
         currency: String,
     },
-    /// Stops a queue of the outbox: stripe, mail or marker.
+    /// Stops a queue of the outbox: stripe, mail, news, marker or local.
     Pause {
         /// Which.
         queue: Queue,

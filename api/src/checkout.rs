@@ -393,12 +393,14 @@ async fn opened(app: &App, id: CheckoutId) -> Result<Answer<CheckoutView>, Probl
     let run = RunId::of(Machine::NAME, id.0);
     let begun =
         |run: &entities::run::Run| !matches!(run.state_name.as_str(), "" | "CreatingSession");
-    let reached = app.engine.wait(run, app.config.answer_within, begun).await?;
+    let until = tokio::time::Instant::now() + app.config.answer_within;
+    let mut reached = app.engine.wait(run, app.config.answer_within, begun).await?;
     let mut row = agreed(app, id).await?;
     if !is_granted(app, &row).await? {
         // It hears in a moment that the visitor has withdrawn the interest that it needs.
         let given_up = |run: &entities::run::Run| run.state_name == "Failed";
-        app.engine.wait(run, app.config.answer_within, given_up).await?;
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        reached = app.engine.wait(run, left, given_up).await?;
         row = agreed(app, id).await?;
     }
     let view = CheckoutView::of(&row);
@@ -431,5 +433,6 @@ async fn is_granted(app: &App, row: &Checkout) -> Result<bool, Problem> {
         return Ok(true);
     }
     let db = app.engine.database().read();
-    Ok(entitlement::find(db, row.page_id, row.visitor_id).await?.is_some())
+    let access = entitlement::find(db, row.page_id, row.visitor_id).await?;
+    Ok(access.is_some_and(|access| access.is_access() || access.checkout_id == row.id))
 }

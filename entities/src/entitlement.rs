@@ -120,15 +120,15 @@ pub async fn find(
     query_one(db, sql, vec![page.into(), visitor.into()]).await
 }
 
-/// Accesses that disagree with the purchases behind them, and paid purchases without access: for checks. What is paid
-/// and gave no access, since the interest that it needs was withdrawn, is on its way back.
+/// Accesses that disagree with the purchases behind them, and paid purchases without access: for checks. What was
+/// paid and granted nothing (twice, or without the interest that it needs) is on its way back, and says so.
 pub async fn contradictions_any_handle(
     db: &impl ConnectionTrait,
 ) -> Result<Vec<Contradiction>, DbErr> {
     let sql = format!(
         "SELECT c.id AS checkout_id, c.status AS status FROM checkout c \
          LEFT JOIN entitlement e ON e.page_id = c.page_id AND e.visitor_id = c.visitor_id \
-         WHERE (c.status = 'SETTLED' AND COALESCE(c.reason, '') <> 'interest_withdrawn' \
+         WHERE (c.status = 'SETTLED' AND COALESCE(c.reason, '') NOT IN ('interest_withdrawn', 'duplicate') \
          AND (e.page_id IS NULL OR e.kind NOT IN {ACCESS})) \
          OR (c.status = 'PARTLY_REFUNDED' AND (e.page_id IS NULL OR e.kind NOT IN ('PAID', 'FREE', 'REVOKED'))) \
          OR (c.status NOT IN ('SETTLED', 'PARTLY_REFUNDED') AND e.checkout_id = c.id AND e.kind IN {ACCESS}) \

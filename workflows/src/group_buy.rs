@@ -187,8 +187,11 @@ impl Workflow for GroupBuy {
             }
             (S::Ending { group_buy, refusal }, E::TimerFired) => Ok(end(group_buy, refusal)),
 
+            // Also before it is heard that it was published: a message that failed once is overtaken by later ones.
             (
-                S::Collecting { group_buy, .. } | S::Ending { group_buy, .. },
+                S::Draft { group_buy }
+                | S::Collecting { group_buy, .. }
+                | S::Ending { group_buy, .. },
                 E::ThresholdReached { through } | E::Ended { outcome: Outcome::Activated, through },
             ) => Ok(activated(group_buy, *through)),
             // A draft collects nothing: it is called off, and there is nobody to tell.

@@ -42,7 +42,10 @@ impl Story<'_> {
             self.sluice.post(&self.creator, &publish, json!({}), StatusCode::OK).await?;
         }
         let path = format!("/v2/handles/{HANDLE}/group-buys");
-        let draft = json!({ "slug": DROP, "title": "First print", "targetQuantity": TARGET });
+        let draft = json!({
+            "slug": DROP, "title": "First print", "targetQuantity": TARGET,
+            "maxQuantityPerVisitor": TARGET - 1,
+        });
         let draft = self.sluice.post(&self.creator, &path, draft, StatusCode::CREATED).await?.json;
         let told = "Maria plans a print: a story for everybody, a page to reserve on, a group buy.";
         self.narrator.step("drop_planned", told, &draft);

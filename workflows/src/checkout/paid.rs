@@ -316,9 +316,13 @@ fn give_back(mut paid: Paid, withheld: Withheld, at: Timestamp) -> Step<State> {
     };
     let message = Message::Refund(refund, refund::Event::Request(Box::new(wish)));
     let wake_at = paid.returns.next_look();
+    let status = match paid.returns.refunded() {
+        0 => CheckoutStatus::Settled,
+        _ => CheckoutStatus::PartlyRefunded,
+    };
     let row = CheckoutUpdate {
         reason: Some(withheld.code().to_owned()),
-        ..super::steps::update(&paid.order, CheckoutStatus::Settled)
+        ..super::steps::update(&paid.order, status)
     };
     let Paid { order, payment, returns } = paid;
     let step = Step::to(State::RefundingDuplicate { order, payment, returns });
